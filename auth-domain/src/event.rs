@@ -1,0 +1,108 @@
+use std::net::IpAddr;
+
+use crate::{ErrorCode, LimitKey, PortErrorKind, SkipReason, Timestamp, UserId};
+
+/// What happened, for audit and alarms: one for each outcome of each use case, and one for each fault
+/// that a use case survived. Carries no secret and no address; `account` is an HMAC of the address.
+///
+/// A good [`authenticate`](crate::Auth::authenticate) is not recorded: it is on the path of every
+/// request, and changes nothing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AuthEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// The account, where one was found.
+    pub user_id: Option<UserId>,
+    /// The address that was named, under the limiter key: the same for known and unknown addresses.
+    pub account: Option<LimitKey>,
+    /// The client's address.
+    pub source: Option<IpAddr>,
+}
+
+/// The kinds of [`AuthEvent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// An account logged in, but its counter of failed attempts could not be cleared.
+    AttemptsNotCleared,
+    /// A counter could not be asked, and the settings said to go on without it.
+    LimitsUnavailable,
+    /// An account logged in, but the time of it could not be written.
+    LastLoginNotWritten,
+    /// An account logged in.
+    LoggedIn,
+    /// A login was refused.
+    LoginRefused {
+        /// What the client was told.
+        code: ErrorCode,
+        /// What the client was not told.
+        failure: Option<LoginFailure>,
+    },
+    /// A mail could not be sent.
+    MailFailed {
+        /// Whether it will be tried again.
+        transient: bool,
+    },
+    /// A mail was not sent, for a reason that is no failure.
+    MailSkipped {
+        /// Why not.
+        reason: SkipReason,
+    },
+    /// A mail was accepted by the mail service.
+    MailSent,
+    /// A stored hash of an older format was replaced by one of today's.
+    PasswordHashUpgraded,
+    /// A stored hash of an older format was left for the next login.
+    PasswordHashUpgradeSkipped,
+    /// A password was reset.
+    PasswordReset,
+    /// A reset of a password was refused.
+    PasswordResetRefused {
+        /// What the client was told.
+        code: ErrorCode,
+    },
+    /// A reset mail was asked for, whether or not the address has an account.
+    PasswordResetRequested,
+    /// A request for a reset mail was refused.
+    PasswordResetRequestRefused {
+        /// What the client was told.
+        code: ErrorCode,
+    },
+    /// A port failed.
+    PortFailed {
+        /// The port and method.
+        operation: &'static str,
+        /// How.
+        kind: PortErrorKind,
+    },
+    /// An account was made.
+    Registered,
+    /// A registration was refused.
+    RegisterRefused {
+        /// What the client was told.
+        code: ErrorCode,
+    },
+    /// An access token was refused.
+    TokenRefused,
+}
+
+/// Why a login was refused, for operators only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginFailure {
+    /// The account is disabled.
+    Disabled,
+    /// The stored hash cannot be read.
+    MalformedHash,
+    /// The account has no password.
+    NoPassword,
+    /// No account has the address.
+    UnknownAccount,
+    /// The stored row cannot be read.
+    UnreadableAccount,
+    /// The password does not fit.
+    WrongPassword,
+}

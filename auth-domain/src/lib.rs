@@ -1,0 +1,63 @@
+//! Sign-up, login and password reset as a pure hexagon.
+//!
+//! This crate holds the use cases ([`Auth`]), the values that they work on and the [`ports`] that
+//! adapters implement. It does no I/O and has no clock, no randomness, no runtime and no HTTP: each
+//! of those is a port. `adapters-local` implements every port in-process, `adapters-http` puts a
+//! router in front of it.
+//!
+//! | use case | call | what it promises |
+//! |---|---|---|
+//! | sign up | [`Auth::register`] | one account for each address, whoever else registers meanwhile |
+//! | log in | [`Auth::login`] | one answer and one cost, whether the account is unknown, locked or wrong |
+//! | check a token | [`Auth::authenticate`] | no I/O unless [`TokenCheck::Strict`] is chosen |
+//! | forget | [`Auth::request_password_reset`] | the request does the same for every address |
+//! | mail | [`Auth::deliver`] | the worker's half: twice, late and out of order are harmless |
+//! | reset | [`Auth::reset_password`] | a link works once, and only the newest |
+//!
+//! Whoever writes a store of their own certifies it with the `conformance` module (feature of that
+//! name): one named test for each promise of a port.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod attempt;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod context;
+mod email;
+mod error;
+mod event;
+mod master_secret;
+mod message;
+mod password;
+mod policy;
+pub mod ports;
+mod rate;
+mod reset;
+mod service;
+mod settings;
+mod time;
+mod token;
+mod user;
+
+pub use attempt::{Attempt, AttemptPolicy, AttemptState};
+pub use context::{RequestContext, SourceKey};
+pub use email::{Email, EmailError};
+pub use error::{ErrorCode, PortError, PortErrorKind};
+pub use event::{AuthEvent, EventKind};
+pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
+pub use message::{
+    DefaultTemplates, LinkBase, LinkBaseError, Locale, MailContent, MailTemplates, OutgoingEmail,
+    PasswordChangedMail, PasswordResetMail,
+};
+pub use password::{Password, PasswordError, PasswordHash};
+pub use policy::{PasswordPolicy, PolicyViolation};
+pub use rate::{LimitKey, RateLimit};
+pub use reset::{JobId, MailJob, ResetRecord, ResetToken, ResetTokenError, TokenDigest};
+pub use service::{
+    Auth, AuthenticateError, Delivery, DeliveryError, Login, LoginError, LoginRequest,
+    RegisterError, RegisterRequest, Registered, RequestResetError, ResetError, ResetRequest,
+    SkipReason,
+};
+pub use settings::{FailurePolicy, Ports, RateLimits, Settings, SettingsError, TokenCheck};
+pub use time::Timestamp;
+pub use token::{Claims, SignedToken, TokenRejected};
+pub use user::{CredentialVersion, DisplayName, DisplayNameError, User, UserId, UserIdError};

@@ -1,0 +1,44 @@
+//! The ports: what the domain asks of the world, one trait each.
+//!
+//! Each method says what it promises, what concurrent callers see, and what its errors mean. A promise
+//! such as "one winner" is to be made by *one* conditional write of the store behind it; reading first
+//! and writing then is a defect however small the window. What a caller must expect to happen is a
+//! return value; [`PortError`](crate::PortError) is for what should not happen.
+//!
+//! No port has default methods, so that a wrapper cannot lose a promise by forgetting to forward it.
+
+mod attempt_store;
+mod clock;
+mod entropy;
+mod event_sink;
+mod mail_queue;
+mod mailer;
+mod password_hasher;
+mod rate_limiter;
+mod reset_token_store;
+mod token;
+mod user_store;
+
+pub use attempt_store::AttemptStore;
+pub use clock::Clock;
+pub use entropy::Entropy;
+pub use event_sink::EventSink;
+pub use mail_queue::MailQueue;
+pub use mailer::Mailer;
+pub use password_hasher::{HashSlot, PasswordHasher, Reservation, Verification};
+pub use rate_limiter::{RateDecision, RateLimiter};
+pub use reset_token_store::{Put, ResetTokenStore};
+pub use token::{TokenIssuer, TokenVerifier};
+pub use user_store::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+
+#[cfg(test)]
+pub(crate) use {
+    attempt_store::MockAttemptStore,
+    mail_queue::MockMailQueue,
+    mailer::MockMailer,
+    password_hasher::{MockHashSlot, MockPasswordHasher},
+    rate_limiter::MockRateLimiter,
+    reset_token_store::MockResetTokenStore,
+    token::{MockTokenIssuer, MockTokenVerifier},
+    user_store::MockUserStore,
+};

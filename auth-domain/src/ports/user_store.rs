@@ -1,0 +1,99 @@
+use async_trait::async_trait;
+
+use crate::{CredentialVersion, Email, PasswordHash, PortError, Timestamp, User, UserId};
+
+/// What came of inserting an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "an address is free or taken")]
+pub enum Insert {
+    /// Another account has the address; it is as it was.
+    EmailTaken,
+    /// The account is kept.
+    Inserted,
+}
+
+/// What came of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the condition held or it did not")]
+pub enum Update {
+    /// The condition did not hold; nothing was written.
+    Stale,
+    /// Written.
+    Updated,
+}
+
+/// Names one row: where to look, and whose it must be. An address whose account was deleted and made
+/// anew has another id, and is never written by mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a row is named by these two")]
+pub struct UserKey {
+    /// The canonical address.
+    pub email: Email,
+    /// The account.
+    pub id: UserId,
+}
+
+/// A change of credentials.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field must not compile until each store writes it"
+)]
+pub struct CredentialUpdate {
+    /// The account.
+    pub key: UserKey,
+    /// The version that the row must have.
+    pub expected: CredentialVersion,
+    /// The version that it then has; the same where the password did not change but only its hash.
+    pub next: CredentialVersion,
+    /// The new hash.
+    pub password_hash: PasswordHash,
+    /// When.
+    pub updated_at: Timestamp,
+}
+
+/// Keeps accounts, by address.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// The account of an address. A strong read: it sees every write that returned before it began.
+    ///
+    /// # Errors
+    /// Corrupt: the row is there and cannot be read. Otherwise nothing was learnt; never "absent".
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError>;
+
+    /// The account of an id. May lag behind writes, so nothing is decided by it.
+    ///
+    /// # Errors
+    /// As [`UserStore::find_by_email`].
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError>;
+
+    /// Keeps a new account if no account has its address. One conditional write: of any number of
+    /// concurrent callers with one address exactly one gets [`Insert::Inserted`], and what is kept is
+    /// what that one brought, whole.
+    ///
+    /// # Errors
+    /// Whether the account is kept is not known.
+    async fn insert(&self, user: User) -> Result<Insert, PortError>;
+
+    /// Writes hash, version and `updated_at`, if the row has this id and the expected version. One
+    /// conditional write: of any number of concurrent callers that expect one version and bring another,
+    /// exactly one is [`Update::Updated`]. Nothing else makes it stale, a login's
+    /// [`UserStore::touch_last_login`] least of all, and it leaves all else as it was.
+    ///
+    /// # Errors
+    /// Whether it was written is not known.
+    async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError>;
+
+    /// Writes the time of the last login and nothing else, if the row has this id; never makes a row.
+    ///
+    /// # Errors
+    /// Whether it was written is not known.
+    async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError>;
+
+    /// Removes the account, if the row has this id. Its address is then free.
+    ///
+    /// # Errors
+    /// Whether it is gone is not known.
+    async fn delete(&self, key: &UserKey) -> Result<Update, PortError>;
+}

@@ -1,0 +1,231 @@
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::{Auth, Subject};
+use crate::ports::{Put, RateDecision};
+use crate::{
+    Email, EventKind, Locale, MailContent, MailJob, OutgoingEmail, PasswordChangedMail,
+    PasswordResetMail, PortError, RequestContext, ResetRecord, ResetToken, Timestamp, User,
+};
+
+/// What came of a mail job that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// A mail was accepted by the mail service.
+    Sent,
+    /// There was nothing to send.
+    Skipped(SkipReason),
+}
+
+/// Why a mail job had nothing to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The account is disabled.
+    Disabled,
+    /// The link would have expired before it was sent.
+    Expired,
+    /// The address, or everyone together, had enough mails; what was sent before stays good.
+    MailCap,
+    /// The change that the notice tells of did not happen.
+    NeverHappened,
+    /// The link was used: this job ran before.
+    Spent,
+    /// A newer link is out; this one would be dead on arrival.
+    Superseded,
+    /// No account has the address.
+    UnknownAccount,
+}
+
+/// Why a mail job is not done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DeliveryError {
+    /// The change that the notice tells of is not yet to be seen.
+    #[error("the change is not yet to be seen")]
+    NotYet,
+    /// An adapter failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl DeliveryError {
+    /// Whether the job is to be run again later; otherwise it is to be put aside.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::NotYet => true,
+            Self::Port(error) => error.is_transient(),
+        }
+    }
+}
+
+/// A change that is not seen by then was never made: its request ended between queueing the notice and
+/// writing.
+const NOTICE_PATIENCE: Duration = Duration::from_mins(10);
+
+impl Auth {
+    /// The worker's half: does one mail job. Twice, late and out of order are harmless: a job that runs
+    /// twice sends the same link, a job older than the newest link sends nothing, and a link that was
+    /// used does not come back to life.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: a transient one asks to be run again later.
+    pub async fn deliver(&self, job: &MailJob) -> Result<Delivery, DeliveryError> {
+        let (MailJob::PasswordReset { email, .. } | MailJob::PasswordChanged { email, .. }) = job;
+        let mut subject = self.subject(Some(email), &RequestContext::new());
+        let outcome = match job {
+            MailJob::PasswordReset { .. } => self.deliver_reset(job, &mut subject).await,
+            MailJob::PasswordChanged { .. } => self.deliver_notice(job, &mut subject).await,
+        };
+        let kind = match &outcome {
+            Ok(Delivery::Sent) => EventKind::MailSent,
+            Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
+            Err(error) => {
+                if let DeliveryError::Port(fault) = error {
+                    self.record_fault(subject, fault);
+                }
+                EventKind::MailFailed {
+                    transient: error.is_transient(),
+                }
+            }
+        };
+        self.record(subject, kind);
+        outcome
+    }
+
+    async fn deliver_reset(
+        &self,
+        job: &MailJob,
+        subject: &mut Subject,
+    ) -> Result<Delivery, DeliveryError> {
+        let MailJob::PasswordReset {
+            id,
+            email,
+            requested_at,
+            locale,
+        } = job
+        else {
+            return Ok(Delivery::Skipped(SkipReason::NeverHappened));
+        };
+        let expires_at = *requested_at + self.settings().reset_link_life;
+        if self.now() >= expires_at {
+            return Ok(Delivery::Skipped(SkipReason::Expired));
+        }
+        let Some(user) = self.ports().users.find_by_email(email).await? else {
+            return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
+        };
+        subject.user_id = Some(user.id);
+        if user.disabled {
+            return Ok(Delivery::Skipped(SkipReason::Disabled));
+        }
+        let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
+        let record = reset_record(&user, &token, *requested_at, expires_at);
+        if let Some(reason) = self.put_record(record, *subject).await? {
+            return Ok(Delivery::Skipped(reason));
+        }
+        let mail = PasswordResetMail {
+            locale: *locale,
+            link: self.settings().reset_link_base.link(&token),
+            life: self.settings().reset_link_life,
+        };
+        self.send(email, self.settings().templates.password_reset(&mail))
+            .await
+    }
+
+    /// Makes the link live, or says why no mail is to be sent. Mails are counted before anything is
+    /// written: a request beyond the cap leaves the last link that was sent alive.
+    async fn put_record(
+        &self,
+        record: ResetRecord,
+        subject: Subject,
+    ) -> Result<Option<SkipReason>, PortError> {
+        let newest = self.ports().reset_tokens.newest(&record.email).await?;
+        match newest {
+            Some(newest) if newest.digest == record.digest => {
+                return Ok(newest.used.then_some(SkipReason::Spent));
+            }
+            Some(newest) if newest.created_at > record.created_at => {
+                return Ok(Some(SkipReason::Superseded));
+            }
+            _ => {}
+        }
+        if !self.within_mail_caps(&record.email, subject).await? {
+            return Ok(Some(SkipReason::MailCap));
+        }
+        // Already there although it is not the newest: this job ran before, and so did a later one.
+        let put = self.ports().reset_tokens.put(record).await?;
+        Ok((put == Put::AlreadyThere).then_some(SkipReason::Superseded))
+    }
+
+    async fn within_mail_caps(&self, email: &Email, subject: Subject) -> Result<bool, PortError> {
+        let limits = &self.settings().limits;
+        let address = self.limit_key("mail-address", email.as_str());
+        let everyone = self.limit_key("mail-global", "");
+        Ok(
+            self.hit(address, limits.mails_per_address, subject).await? == RateDecision::Allow
+                && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow,
+        )
+    }
+
+    async fn deliver_notice(
+        &self,
+        job: &MailJob,
+        subject: &mut Subject,
+    ) -> Result<Delivery, DeliveryError> {
+        let MailJob::PasswordChanged {
+            email,
+            user_id,
+            credential_version,
+            changed_at,
+            locale,
+        } = job
+        else {
+            return Ok(Delivery::Skipped(SkipReason::NeverHappened));
+        };
+        subject.user_id = Some(*user_id);
+        let found = self.ports().users.find_by_email(email).await?;
+        let Some(user) = found.filter(|user| user.id == *user_id) else {
+            return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
+        };
+        if user.credential_version >= *credential_version {
+            return self.send(email, self.notice(*locale)).await;
+        }
+        if self.now().since(*changed_at) < NOTICE_PATIENCE {
+            return Err(DeliveryError::NotYet);
+        }
+        Ok(Delivery::Skipped(SkipReason::NeverHappened))
+    }
+
+    fn notice(&self, locale: Locale) -> MailContent {
+        self.settings()
+            .templates
+            .password_changed(&PasswordChangedMail { locale })
+    }
+
+    async fn send(&self, to: &Email, content: MailContent) -> Result<Delivery, DeliveryError> {
+        self.ports()
+            .mailer
+            .send(&OutgoingEmail::new(to.clone(), content))
+            .await?;
+        Ok(Delivery::Sent)
+    }
+}
+
+fn reset_record(
+    user: &User,
+    token: &ResetToken,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+) -> ResetRecord {
+    ResetRecord {
+        email: user.email.clone(),
+        digest: token.digest(),
+        user_id: user.id,
+        credential_version: user.credential_version,
+        created_at,
+        expires_at,
+        used: false,
+    }
+}

@@ -1,0 +1,211 @@
+//! The use cases, one file each, its error beside it.
+
+mod authenticate;
+mod deliver;
+mod login;
+mod register;
+mod request_password_reset;
+mod reset_password;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+pub use authenticate::AuthenticateError;
+pub use deliver::{Delivery, DeliveryError, SkipReason};
+pub use login::{Login, LoginError, LoginRequest};
+pub use register::{RegisterError, RegisterRequest, Registered};
+pub use request_password_reset::RequestResetError;
+pub use reset_password::{ResetError, ResetRequest};
+
+use crate::event::LoginFailure;
+use crate::ports::{HashSlot, RateDecision, Reservation};
+use crate::rate::hmac_sha256;
+use crate::{
+    AuthEvent, Email, EventKind, FailurePolicy, LimitKey, PortError, PortErrorKind, Ports, Purpose,
+    RateLimit, RequestContext, Settings, SettingsError, SourceKey, Timestamp, UserId,
+};
+
+/// The use cases, over the adapters of [`Ports`] and the choices of [`Settings`]. Cheap to clone; a
+/// clone is the same service.
+///
+/// Each call may be dropped at any await: what was acknowledged stays, and nothing is left half done
+/// that a later call does not put right (a reset link may be spent; the owner asks for another).
+#[derive(Clone)]
+pub struct Auth {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ports: Ports,
+    settings: Settings,
+    limiter_key: Zeroizing<[u8; 32]>,
+    reset_key: Zeroizing<[u8; 32]>,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What several use cases refuse alike.
+enum Refusal {
+    Overloaded { retry_after: Duration },
+    RateLimited { retry_after: Duration },
+    Port(PortError),
+}
+
+impl From<PortError> for Refusal {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+/// Who and where, for the events of one call.
+#[derive(Clone, Copy, Default)]
+struct Subject {
+    user_id: Option<UserId>,
+    account: Option<LimitKey>,
+    source: Option<std::net::IpAddr>,
+}
+
+impl Auth {
+    /// Puts the use cases over their adapters.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when a setting cannot be kept.
+    pub fn new(ports: Ports, settings: Settings) -> Result<Self, SettingsError> {
+        settings.check()?;
+        let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
+        let reset_key = settings.master_secret.derive(Purpose::ResetTokens);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                ports,
+                settings,
+                limiter_key,
+                reset_key,
+            }),
+        })
+    }
+
+    fn ports(&self) -> &Ports {
+        &self.inner.ports
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    fn now(&self) -> Timestamp {
+        self.ports().clock.now()
+    }
+
+    fn entropy<const N: usize>(&self) -> Result<[u8; N], PortError> {
+        let mut bytes = [0; N];
+        self.ports().entropy.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn limit_key(&self, purpose: &str, subject: &str) -> LimitKey {
+        let parts = [purpose.as_bytes(), subject.as_bytes()];
+        LimitKey::from_bytes(hmac_sha256(&self.inner.limiter_key, &parts))
+    }
+
+    fn account_key(&self, email: &Email) -> LimitKey {
+        self.limit_key("account", email.as_str())
+    }
+
+    fn subject(&self, email: Option<&Email>, context: &RequestContext) -> Subject {
+        Subject {
+            user_id: None,
+            account: email.map(|email| self.account_key(email)),
+            source: context.source,
+        }
+    }
+
+    fn record(&self, subject: Subject, kind: EventKind) {
+        let Subject {
+            user_id,
+            account,
+            source,
+        } = subject;
+        self.ports().events.record(AuthEvent {
+            at: self.now(),
+            kind,
+            user_id,
+            account,
+            source,
+        });
+    }
+
+    /// Also records the fault itself: the outcome says only what the client was told.
+    fn record_fault(&self, subject: Subject, error: &PortError) {
+        let (operation, kind) = (error.operation(), error.kind());
+        self.record(subject, EventKind::PortFailed { operation, kind });
+    }
+
+    /// Counts a hit of the caller's source.
+    async fn limit_source(
+        &self,
+        purpose: &str,
+        limit: Option<RateLimit>,
+        context: &RequestContext,
+    ) -> Result<(), Refusal> {
+        let Some(source) = context.source else {
+            return Ok(());
+        };
+        let key = self.limit_key(purpose, &SourceKey::new(source).text());
+        match self.hit(key, limit, self.subject(None, context)).await? {
+            RateDecision::Allow => Ok(()),
+            RateDecision::Deny { retry_after } => Err(Refusal::RateLimited { retry_after }),
+        }
+    }
+
+    async fn hit(
+        &self,
+        key: LimitKey,
+        limit: Option<RateLimit>,
+        subject: Subject,
+    ) -> Result<RateDecision, PortError> {
+        let Some(limit) = limit else {
+            return Ok(RateDecision::Allow);
+        };
+        let answer = self.ports().limiter.hit(key, limit, self.now()).await;
+        answer.or_else(|error| self.without_counter(subject, error, RateDecision::Allow))
+    }
+
+    /// What the settings say about a counter that does not answer.
+    fn without_counter<T>(
+        &self,
+        subject: Subject,
+        error: PortError,
+        go_on: T,
+    ) -> Result<T, PortError> {
+        match self.settings().on_limiter_failure {
+            FailurePolicy::Refuse => Err(error),
+            FailurePolicy::Allow => {
+                self.record_fault(subject, &error);
+                self.record(subject, EventKind::LimitsUnavailable);
+                Ok(go_on)
+            }
+        }
+    }
+
+    fn reserve_hash(&self) -> Result<Box<dyn HashSlot>, Refusal> {
+        match self.ports().hasher.reserve()? {
+            Reservation::Slot(slot) => Ok(slot),
+            Reservation::Overloaded { retry_after } => Err(Refusal::Overloaded { retry_after }),
+        }
+    }
+}
+
+fn is_corrupt(error: &PortError) -> bool {
+    error.kind() == PortErrorKind::Corrupt
+}

@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::{Auth, Refusal};
+use crate::{Email, ErrorCode, EventKind, JobId, MailJob, PortError, RequestContext};
+
+/// Why no reset mail was asked for. Never says whether the address has an account.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RequestResetError {
+    /// An adapter failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Too many requests from this source.
+    #[error("too many requests from one source")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+impl RequestResetError {
+    /// The stable code.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Port(error) => error.code(),
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+        }
+    }
+}
+
+impl From<Refusal> for RequestResetError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
+                Self::RateLimited { retry_after }
+            }
+            Refusal::Port(error) => Self::Port(error),
+        }
+    }
+}
+
+impl Auth {
+    /// Asks for a reset mail to an address.
+    ///
+    /// The request only queues a job, for every address alike; whether there is an account to send a
+    /// mail for is looked up by [`Auth::deliver`], where nobody times it. It changes nothing in the
+    /// account. `Ok` means that the job is queued.
+    ///
+    /// # Errors
+    /// [`RequestResetError`].
+    pub async fn request_password_reset(
+        &self,
+        email: Email,
+        context: &RequestContext,
+    ) -> Result<(), RequestResetError> {
+        let subject = self.subject(Some(&email), context);
+        let outcome = self.try_request_reset(email, context).await;
+        match &outcome {
+            Ok(()) => self.record(subject, EventKind::PasswordResetRequested),
+            Err(error) => {
+                if let RequestResetError::Port(fault) = error {
+                    self.record_fault(subject, fault);
+                }
+                let code = error.code();
+                self.record(subject, EventKind::PasswordResetRequestRefused { code });
+            }
+        }
+        outcome
+    }
+
+    async fn try_request_reset(
+        &self,
+        email: Email,
+        context: &RequestContext,
+    ) -> Result<(), RequestResetError> {
+        let limit = self.settings().limits.reset_request_per_source;
+        self.limit_source("reset-request", limit, context).await?;
+        let job = MailJob::PasswordReset {
+            id: JobId::from_bytes(self.entropy()?),
+            email,
+            requested_at: self.now(),
+            locale: context.locale,
+        };
+        Ok(self.ports().mail_queue.enqueue(job).await?)
+    }
+}

@@ -1,0 +1,191 @@
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::{Auth, Refusal, Subject, is_corrupt};
+use crate::ports::{CredentialUpdate, Update, UserKey};
+use crate::{
+    ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
+    ResetRecord, ResetToken, User,
+};
+
+/// What somebody redeems a reset link with.
+#[derive(Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "callers build it: a new field is a new question to them"
+)]
+pub struct ResetRequest {
+    /// The link's token.
+    pub token: ResetToken,
+    /// The password to set.
+    pub new_password: Password,
+}
+
+/// Why no password was reset.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResetError {
+    /// Wrong, used, expired or superseded, or the account is gone, disabled or changed since: one answer
+    /// for all.
+    #[error("the reset link is not valid")]
+    InvalidToken,
+    /// No place to hash in. The link stays good.
+    #[error("too many passwords are being hashed")]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The policy refuses the password. The link stays good.
+    #[error("the password is refused: {0}")]
+    PasswordRefused(#[from] PolicyViolation),
+    /// An adapter failed. The link may be spent and the password may be set: logging in tells, and
+    /// another mail helps.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Too many uses of links from this source.
+    #[error("too many uses of reset links from one source")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+impl ResetError {
+    /// The stable code.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidToken => ErrorCode::ResetTokenInvalid,
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::PasswordRefused(violation) => violation.code(),
+            Self::Port(error) => error.code(),
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+        }
+    }
+}
+
+impl From<Refusal> for ResetError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
+            Refusal::Port(error) => Self::Port(error),
+        }
+    }
+}
+
+impl Auth {
+    /// Sets a new password with a reset link. Logs nobody in.
+    ///
+    /// A link works once: one conditional write consumes it before the password is set, so that of any
+    /// number of callers at most one gets through, and a crash in between costs its owner another mail
+    /// and never leaves a link that works twice. Whatever can be refused is refused before that. The
+    /// write of the password bumps the credential version, which ends every older link and session.
+    ///
+    /// The notice to the owner is queued before the password is written, and sent once the write is
+    /// seen: neither a crash nor a caller that goes away can suppress it.
+    ///
+    /// # Errors
+    /// [`ResetError`].
+    pub async fn reset_password(
+        &self,
+        request: ResetRequest,
+        context: &RequestContext,
+    ) -> Result<(), ResetError> {
+        let mut subject = self.subject(Some(request.token.email()), context);
+        let outcome = self.try_reset(request, context, &mut subject).await;
+        match &outcome {
+            Ok(()) => self.record(subject, EventKind::PasswordReset),
+            Err(error) => {
+                if let ResetError::Port(fault) = error {
+                    self.record_fault(subject, fault);
+                }
+                self.record(
+                    subject,
+                    EventKind::PasswordResetRefused { code: error.code() },
+                );
+            }
+        }
+        outcome
+    }
+
+    async fn try_reset(
+        &self,
+        request: ResetRequest,
+        context: &RequestContext,
+        subject: &mut Subject,
+    ) -> Result<(), ResetError> {
+        let ResetRequest {
+            token,
+            new_password,
+        } = request;
+        self.limit_source("reset", self.settings().limits.reset_per_source, context)
+            .await?;
+        let record = self.live_record(&token).await?;
+        let user = self.owner(&record, *subject).await?;
+        subject.user_id = Some(user.id);
+        self.settings()
+            .password_policy
+            .check(&new_password, &user.email, &user.name)?;
+        let slot = self.reserve_hash()?;
+        let tokens = &self.ports().reset_tokens;
+        if tokens
+            .consume(&user.email, record.digest, self.now())
+            .await?
+            .is_none()
+        {
+            return Err(ResetError::InvalidToken);
+        }
+        self.queue_notice(&user, context).await?;
+        let update = CredentialUpdate {
+            key: UserKey {
+                email: user.email.clone(),
+                id: user.id,
+            },
+            expected: record.credential_version,
+            next: record.credential_version.next(),
+            password_hash: slot.hash(new_password).await?,
+            updated_at: self.now(),
+        };
+        if self.ports().users.update_credentials(update).await? == Update::Stale {
+            return Err(ResetError::InvalidToken);
+        }
+        self.clear_attempts(&user.email, *subject).await;
+        Ok(())
+    }
+
+    /// The newest row of the address, if it is this token's and live. Junk stops here and buys no hash.
+    async fn live_record(&self, token: &ResetToken) -> Result<ResetRecord, ResetError> {
+        let newest = self.ports().reset_tokens.newest(token.email()).await?;
+        newest
+            .filter(|record| record.digest == token.digest())
+            .filter(|record| !record.used && self.now() < record.expires_at)
+            .ok_or(ResetError::InvalidToken)
+    }
+
+    /// The account that the link was issued for, if nothing about its credentials changed since.
+    async fn owner(&self, record: &ResetRecord, subject: Subject) -> Result<User, ResetError> {
+        match self.ports().users.find_by_email(&record.email).await {
+            Ok(found) => found
+                .filter(|user| user.id == record.user_id && !user.disabled)
+                .filter(|user| user.credential_version == record.credential_version)
+                .ok_or(ResetError::InvalidToken),
+            Err(error) if is_corrupt(&error) => {
+                self.record_fault(subject, &error);
+                Err(ResetError::InvalidToken)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn queue_notice(&self, user: &User, context: &RequestContext) -> Result<(), PortError> {
+        let job = MailJob::PasswordChanged {
+            email: user.email.clone(),
+            user_id: user.id,
+            credential_version: user.credential_version.next(),
+            changed_at: self.now(),
+            locale: context.locale,
+        };
+        self.ports().mail_queue.enqueue(job).await
+    }
+}

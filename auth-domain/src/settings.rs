@@ -1,0 +1,274 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::ports::{
+    AttemptStore, Clock, Entropy, EventSink, MailQueue, Mailer, PasswordHasher, RateLimiter,
+    ResetTokenStore, TokenIssuer, TokenVerifier, UserStore,
+};
+use crate::{
+    AttemptPolicy, DefaultTemplates, LinkBase, MailTemplates, MasterSecret, PasswordPolicy,
+    RateLimit,
+};
+
+/// Every adapter that [`Auth`](crate::Auth) needs. A missing one does not compile.
+#[derive(Clone)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "whoever composes must decide on every port"
+)]
+pub struct Ports {
+    /// Counts attempts to log in.
+    pub attempts: Arc<dyn AttemptStore>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Signs the `token` of the login answer for a system that this one replaced, where there is one.
+    /// Nothing here accepts what it signs.
+    pub compatibility_issuer: Option<Arc<dyn TokenIssuer>>,
+    /// Makes ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Takes events.
+    pub events: Arc<dyn EventSink>,
+    /// Hashes and verifies passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// Counts hits.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Takes mail jobs off the request.
+    pub mail_queue: Arc<dyn MailQueue>,
+    /// Sends mails.
+    pub mailer: Arc<dyn Mailer>,
+    /// Keeps reset links.
+    pub reset_tokens: Arc<dyn ResetTokenStore>,
+    /// Signs access tokens.
+    pub token_issuer: Arc<dyn TokenIssuer>,
+    /// Checks access tokens.
+    pub token_verifier: Arc<dyn TokenVerifier>,
+    /// Keeps accounts.
+    pub users: Arc<dyn UserStore>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
+}
+
+/// What happens when a counter cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailurePolicy {
+    /// Go on without it: guessing is unbounded for as long as the counters are down.
+    Allow,
+    /// Refuse: nobody logs in for as long as the counters are down.
+    Refuse,
+}
+
+/// What [`Auth::authenticate`](crate::Auth::authenticate) looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenCheck {
+    /// The account too: one strong read for each call, and a reset, disabled or deleted account's tokens
+    /// end at once.
+    Strict,
+    /// The token alone: no I/O, and a token lives out its life whatever becomes of the account.
+    TokenOnly,
+}
+
+/// How often something may happen. `None` is no limit.
+///
+/// Limits by source are wide enough for an office or a mobile carrier behind one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimits {
+    /// Logins from one source. Default 60 a minute: stuffing from one address is slow, and the waits of
+    /// [`AttemptPolicy`] bind each account besides.
+    pub login_per_source: Option<RateLimit>,
+    /// Reset mails to one address. Default 5 an hour (OWASP Forgot Password: no flooding of a mailbox).
+    pub mails_per_address: Option<RateLimit>,
+    /// Reset mails to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
+    pub mails_global: Option<RateLimit>,
+    /// Sign-ups from one source. Default 30 an hour.
+    pub register_per_source: Option<RateLimit>,
+    /// Uses of reset links from one source. Default 60 an hour.
+    pub reset_per_source: Option<RateLimit>,
+    /// Requests for reset mails from one source. Default 30 an hour.
+    pub reset_request_per_source: Option<RateLimit>,
+}
+
+impl Default for RateLimits {
+    fn default() -> Self {
+        let hour = Duration::from_hours(1);
+        Self {
+            login_per_source: Some(RateLimit::new(60, Duration::from_mins(1))),
+            mails_per_address: Some(RateLimit::new(5, hour)),
+            mails_global: Some(RateLimit::new(10_000, hour)),
+            register_per_source: Some(RateLimit::new(30, hour)),
+            reset_per_source: Some(RateLimit::new(60, hour)),
+            reset_request_per_source: Some(RateLimit::new(30, hour)),
+        }
+    }
+}
+
+impl RateLimits {
+    /// No limits at all. Danger: for load tests and development.
+    #[must_use]
+    pub const fn danger_off() -> Self {
+        Self {
+            login_per_source: None,
+            mails_per_address: None,
+            mails_global: None,
+            register_per_source: None,
+            reset_per_source: None,
+            reset_request_per_source: None,
+        }
+    }
+}
+
+/// Every choice that is not an adapter. Checked once, by [`Auth::new`](crate::Auth::new).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long an access token is good for. Default 15 min: that is how long a stolen one works where
+    /// [`TokenCheck::TokenOnly`] is chosen. At most 24 h.
+    pub access_token_life: Duration,
+    /// How guesses at one account are slowed down; `None` lets everyone guess (development only).
+    pub attempts: Option<AttemptPolicy>,
+    /// How long a token of [`Ports::compatibility_issuer`] is good for. Default 7 d.
+    pub compatibility_token_life: Duration,
+    /// How often something may happen.
+    pub limits: RateLimits,
+    /// The secret that every key comes from.
+    pub master_secret: MasterSecret,
+    /// What happens when a counter cannot be asked. Default [`FailurePolicy::Refuse`]: who can take the
+    /// counters down must not thereby be free to guess.
+    pub on_limiter_failure: FailurePolicy,
+    /// What a password must be when it is set.
+    pub password_policy: PasswordPolicy,
+    /// Where reset links lead.
+    pub reset_link_base: LinkBase,
+    /// How long a reset link is good for. Default 1 h, which the mails of the replaced system promised;
+    /// from 1 min to 24 h (NIST SP 800-63B-4 section 4.2.1.2).
+    pub reset_link_life: Duration,
+    /// The wording of mails.
+    pub templates: Arc<dyn MailTemplates>,
+    /// What a token check looks at. Default [`TokenCheck::TokenOnly`].
+    pub token_check: TokenCheck,
+}
+
+/// A choice that cannot be kept.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// [`Settings::access_token_life`] is under 1 s or over 24 h.
+    #[error("access_token_life must be between 1 s and 24 h")]
+    AccessTokenLife,
+    /// [`Settings::attempts`] lets more than 100 guesses in, or its waits are out of order.
+    #[error("attempts must have free < most_in_a_row <= 100 and first_wait <= longest_wait")]
+    Attempts,
+    /// [`Settings::compatibility_token_life`] is under 1 s.
+    #[error("compatibility_token_life must be at least 1 s")]
+    CompatibilityTokenLife,
+    /// [`Settings::reset_link_life`] is under 1 min or over 24 h.
+    #[error("reset_link_life must be between 1 min and 24 h")]
+    ResetLinkLife,
+}
+
+impl Settings {
+    /// The defaults, around the three things that have none. `service_name` is what mails call the
+    /// service; nobody may take it as a password.
+    pub fn new(master_secret: MasterSecret, reset_link_base: LinkBase, service_name: &str) -> Self {
+        Self {
+            access_token_life: Duration::from_mins(15),
+            attempts: Some(AttemptPolicy::default()),
+            compatibility_token_life: Duration::from_hours(7 * 24),
+            limits: RateLimits::default(),
+            master_secret,
+            on_limiter_failure: FailurePolicy::Refuse,
+            password_policy: PasswordPolicy::default().with_context_words([service_name]),
+            reset_link_base,
+            reset_link_life: Duration::from_hours(1),
+            templates: Arc::new(DefaultTemplates::new(service_name)),
+            token_check: TokenCheck::TokenOnly,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let second = Duration::from_secs(1);
+        let day = Duration::from_hours(24);
+        if !(second..=day).contains(&self.access_token_life) {
+            return Err(SettingsError::AccessTokenLife);
+        }
+        if self.compatibility_token_life < second {
+            return Err(SettingsError::CompatibilityTokenLife);
+        }
+        if !(Duration::from_mins(1)..=day).contains(&self.reset_link_life) {
+            return Err(SettingsError::ResetLinkLife);
+        }
+        let kept = self.attempts.is_none_or(|policy| {
+            policy.free < policy.most_in_a_row
+                && policy.most_in_a_row <= 100
+                && policy.first_wait <= policy.longest_wait
+        });
+        if kept {
+            Ok(())
+        } else {
+            Err(SettingsError::Attempts)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let secret = MasterSecret::new([1; 32]).unwrap();
+        Settings::new(
+            secret,
+            LinkBase::parse("https://example.com/reset").unwrap(),
+            "Example",
+        )
+    }
+
+    fn checked(change: impl FnOnce(&mut Settings)) -> Result<(), SettingsError> {
+        let mut settings = settings();
+        change(&mut settings);
+        settings.check()
+    }
+
+    #[test]
+    fn the_defaults_hold() {
+        assert_eq!(settings().check(), Ok(()));
+        assert_eq!(checked(|s| s.attempts = None), Ok(()));
+        assert_eq!(
+            checked(|s| s.reset_link_life = Duration::from_hours(24)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn choices_beyond_the_standards_are_refused() {
+        let over_a_day = Duration::from_hours(24) + Duration::from_nanos(1);
+        let life = Err(SettingsError::ResetLinkLife);
+        assert_eq!(checked(|s| s.reset_link_life = over_a_day), life);
+        assert_eq!(checked(|s| s.reset_link_life = Duration::ZERO), life);
+        let access = Err(SettingsError::AccessTokenLife);
+        assert_eq!(checked(|s| s.access_token_life = over_a_day), access);
+        assert_eq!(checked(|s| s.access_token_life = Duration::ZERO), access);
+        let compatibility = Err(SettingsError::CompatibilityTokenLife);
+        assert_eq!(
+            checked(|s| s.compatibility_token_life = Duration::ZERO),
+            compatibility
+        );
+        let guesses = |most_in_a_row, free| AttemptPolicy {
+            most_in_a_row,
+            free,
+            ..AttemptPolicy::default()
+        };
+        let attempts = Err(SettingsError::Attempts);
+        assert_eq!(checked(|s| s.attempts = Some(guesses(101, 5))), attempts);
+        assert_eq!(checked(|s| s.attempts = Some(guesses(5, 5))), attempts);
+    }
+}
