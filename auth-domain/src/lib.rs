@@ -42,7 +42,7 @@ pub use attempt::{Attempt, AttemptPolicy, AttemptState};
 pub use context::{RequestContext, SourceKey};
 pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
-pub use event::{AuthEvent, EventKind};
+pub use event::{AuthEvent, EventKind, LoginFailure};
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
 pub use message::{
     DefaultTemplates, LinkBase, LinkBaseError, Locale, MailContent, MailTemplates, OutgoingEmail,

@@ -1,0 +1,201 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_domain::ports::MailQueue;
+use auth_domain::{Auth, MailJob, PortError, PortErrorKind};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// A bounded queue of mail jobs inside this process, and the worker that empties it.
+///
+/// Survives: a mail service that is down for a while (each job is tried for about an hour), an orderly
+/// stop ([`MailWorker::run`] drains). Does not survive: a crash or a kill of the process, which loses
+/// every job in it; whoever asked for a reset mail asks again, and a notice is not sent.
+///
+/// Each job holds one of `capacity` places from being queued until it is done, the time between its
+/// tries included; beyond them a request is refused (`Throttled`). So memory is bounded.
+#[derive(Clone)]
+pub struct LocalMailQueue {
+    places: Arc<Semaphore>,
+    jobs: mpsc::UnboundedSender<QueuedJob>,
+}
+
+struct QueuedJob {
+    job: MailJob,
+    place: OwnedSemaphorePermit,
+}
+
+/// Empties a [`LocalMailQueue`].
+pub struct MailWorker {
+    jobs: mpsc::UnboundedReceiver<QueuedJob>,
+    senders: Arc<Semaphore>,
+}
+
+/// Tries of a job, the first at once: with the pauses between them about an hour, after which a reset
+/// link is dead anyway.
+const TRIES: u32 = 20;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// Jobs that are being sent at once; more would only make a struggling mail service struggle more.
+const SENDERS: usize = 4;
+
+/// What was left when a worker stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Jobs that were queued and are lost.
+    pub lost: usize,
+}
+
+impl LocalMailQueue {
+    /// Jobs held at once by default: about half a megabyte.
+    pub const DEFAULT_CAPACITY: usize = 1024;
+
+    /// A queue of `capacity` places, and its worker, which is to be [run](MailWorker::run).
+    pub fn new(capacity: usize) -> (Self, MailWorker) {
+        let (jobs, receiver) = mpsc::unbounded_channel();
+        let places = Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS)));
+        let senders = Arc::new(Semaphore::new(SENDERS));
+        (
+            Self { places, jobs },
+            MailWorker {
+                jobs: receiver,
+                senders,
+            },
+        )
+    }
+}
+
+#[async_trait]
+impl MailQueue for LocalMailQueue {
+    async fn enqueue(&self, job: MailJob) -> Result<(), PortError> {
+        let refused = |kind| PortError::new(kind, "mail_queue.enqueue");
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|error| refused(PortErrorKind::Throttled).caused_by(error))?;
+        self.jobs
+            .send(QueuedJob { job, place })
+            .map_err(|_| refused(PortErrorKind::Unavailable).caused_by("the worker has stopped"))
+    }
+}
+
+impl MailWorker {
+    /// Does jobs until `stop` is ready, then takes no more and does what is queued for at most `grace`.
+    /// Jobs between two tries are then tried once more at once.
+    ///
+    /// Stop the server first, so that nothing is queued behind the worker's back; a request that still
+    /// comes is refused (`Unavailable`), not swallowed.
+    pub async fn run(
+        mut self,
+        auth: Auth,
+        stop: impl Future<Output = ()> + Send,
+        grace: Duration,
+    ) -> Drained {
+        let (stopping, _) = watch::channel(false);
+        let mut running = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(_) = running.join_next() => {}
+                Some(queued) = self.jobs.recv() => self.start(queued, &auth, &stopping, &mut running),
+            }
+        }
+        self.jobs.close();
+        stopping.send_replace(true);
+        while let Ok(queued) = self.jobs.try_recv() {
+            self.start(queued, &auth, &stopping, &mut running);
+        }
+        drain(running, grace).await
+    }
+
+    fn start(
+        &self,
+        queued: QueuedJob,
+        auth: &Auth,
+        stopping: &watch::Sender<bool>,
+        running: &mut JoinSet<bool>,
+    ) {
+        let sending = Sending {
+            auth: auth.clone(),
+            senders: Arc::clone(&self.senders),
+            stop: stopping.subscribe(),
+        };
+        running.spawn(sending.until_done(queued));
+    }
+}
+
+async fn drain(mut running: JoinSet<bool>, grace: Duration) -> Drained {
+    let deadline = Instant::now() + grace;
+    let mut lost = 0;
+    while !running.is_empty() {
+        match tokio::time::timeout_at(deadline, running.join_next()).await {
+            Ok(Some(Ok(true))) => {}
+            Ok(_) => lost += 1,
+            Err(_) => {
+                lost += running.len();
+                running.abort_all();
+                break;
+            }
+        }
+    }
+    Drained { lost }
+}
+
+/// One job on its way.
+struct Sending {
+    auth: Auth,
+    senders: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Sending {
+    /// Whether the job needs nobody any more: it is done, refused for good, or was tried long enough.
+    async fn until_done(mut self, queued: QueuedJob) -> bool {
+        let QueuedJob { job, place: _place } = queued;
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..TRIES {
+            let last_chance = *self.stop.borrow();
+            if self.try_once(&job).await {
+                return true;
+            }
+            if last_chance {
+                return false;
+            }
+            tokio::select! {
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                _ = self.stop.wait_for(|stopped| *stopped) => {}
+            }
+        }
+        tracing::warn!(target: "auth", "a mail job was tried {TRIES} times and is given up");
+        true
+    }
+
+    async fn try_once(&self, job: &MailJob) -> bool {
+        let _sender = self.senders.acquire().await;
+        match self.auth.deliver(job).await {
+            Ok(_) => true,
+            Err(error) => !error.is_transient(),
+        }
+    }
+}
+
+impl fmt::Debug for LocalMailQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let free = self.places.available_permits();
+        f.debug_struct("LocalMailQueue")
+            .field("free_places", &free)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MailWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailWorker").finish_non_exhaustive()
+    }
+}
