@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use zeroize::Zeroizing;
+
+use crate::problem::Problem;
+
+/// The largest body that is read.
+const MAX_BYTES: usize = 16 * 1024;
+/// How much of a larger body is read and thrown away, so that its sender gets to reading the answer.
+const MAX_DRAINED_BYTES: usize = 1024 * 1024;
+
+/// Reads a JSON body, whole or not at all.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    timeout: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    if !is_plain_json(headers) {
+        return Err(Problem::of("unsupported_media_type"));
+    }
+    match tokio::time::timeout(timeout, collect(body)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Problem::of("request_timeout")),
+    }
+}
+
+async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
+    let mut seen = 0;
+    while let Some(chunk) = next_chunk(&mut body).await? {
+        seen += chunk.len();
+        if seen <= MAX_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > MAX_BYTES + MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if seen > MAX_BYTES {
+        Err(Problem::of("body_too_large"))
+    } else {
+        Ok(bytes)
+    }
+}
+
+async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    match body.frame().await {
+        None => Ok(None),
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(_)) => Err(Problem::of("body_unreadable")),
+    }
+}
+
+/// `application/json`, in UTF-8 and not compressed. Asking for it also keeps other sites' forms out,
+/// which a browser sends without a preflight only as one of three other types.
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let encoding = text(header::CONTENT_ENCODING).unwrap_or("identity");
+    let Some(content_type) = text(header::CONTENT_TYPE) else {
+        return false;
+    };
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let utf_8 = |part: &str| {
+        part.split_once('=').is_none_or(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+    };
+    essence.eq_ignore_ascii_case("application/json")
+        && parts.all(utf_8)
+        && encoding.eq_ignore_ascii_case("identity")
+}

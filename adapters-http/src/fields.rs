@@ -1,0 +1,276 @@
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use zeroize::Zeroizing;
+
+use crate::problem::Problem;
+
+/// The fields of a JSON object of strings: those that were asked for, each once, and no others.
+///
+/// Read by hand and not derived, since derived messages quote what was sent, and that may be a password.
+/// Values of a wrong type are skipped without recursion, however deeply they are nested.
+pub(crate) struct Fields {
+    names: &'static [&'static str],
+    values: Vec<Option<Zeroizing<String>>>,
+}
+
+impl Fields {
+    /// # Errors
+    /// The first thing wrong with the body.
+    pub(crate) fn parse(body: &[u8], names: &'static [&'static str]) -> Result<Self, Problem> {
+        let mut found = Found {
+            names,
+            values: vec![None; names.len()],
+            problem: None,
+        };
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let read = (&mut deserializer)
+            .deserialize_map(&mut found)
+            .and_then(|()| deserializer.end());
+        match read {
+            Ok(()) => found.complete(),
+            Err(error) if error.is_data() => Err(Problem::of("body_not_object")),
+            Err(_) => Err(Problem::of("malformed_json")),
+        }
+    }
+
+    /// The value of one of the names asked for.
+    pub(crate) fn take(&mut self, name: &'static str) -> Zeroizing<String> {
+        let index = self.names.iter().position(|known| *known == name);
+        index
+            .and_then(|index| self.values[index].take())
+            .unwrap_or_default()
+    }
+}
+
+struct Found {
+    names: &'static [&'static str],
+    values: Vec<Option<Zeroizing<String>>>,
+    problem: Option<Problem>,
+}
+
+impl Found {
+    fn refuse(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+    }
+
+    fn keep(&mut self, index: usize, value: Value) {
+        let name = self.names[index];
+        match value {
+            Value::Text(_) if self.values[index].is_some() => {
+                self.refuse(Problem::of("field_duplicate").about(name));
+            }
+            Value::Text(text) => self.values[index] = Some(text),
+            Value::Null => self.refuse(Problem::of("field_missing").about(name)),
+            Value::Other => self.refuse(Problem::of("field_wrong_type").about(name)),
+        }
+    }
+
+    fn complete(self) -> Result<Fields, Problem> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        match self.values.iter().position(Option::is_none) {
+            Some(missing) => Err(Problem::of("field_missing").about(self.names[missing])),
+            None => Ok(Fields {
+                names: self.names,
+                values: self.values,
+            }),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Found {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(ValueSeed)? {
+            let value = map.next_value_seed(ValueSeed)?;
+            let Value::Text(key) = key else { continue };
+            match self.names.iter().position(|name| *name == key.as_str()) {
+                Some(index) => self.keep(index, value),
+                None => self.refuse(Problem::of("field_unknown")),
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Value {
+    Text(Zeroizing<String>),
+    Null,
+    Other,
+}
+
+struct ValueSeed;
+
+impl<'de> DeserializeSeed<'de> for ValueSeed {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(Zeroizing::new(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
+        let parsed = Fields::parse(body, &["email", "password"]);
+        parsed
+            .err()
+            .map(|problem| (problem.code(), problem.field()))
+    }
+
+    #[test]
+    fn a_body_of_the_fields_asked_for_is_read() {
+        let body = r#" {"password": "p\u0000\uD55C", "email": "e"} "#;
+        let mut fields = Fields::parse(body.as_bytes(), &["email", "password"]).unwrap();
+        assert_eq!(fields.take("email").as_str(), "e");
+        assert_eq!(fields.take("password").as_str(), "p\u{0}\u{d55c}");
+    }
+
+    #[test]
+    fn each_fault_has_its_code() {
+        let deep = |n: usize| {
+            format!(
+                r#"{{"email":{}{},"password":"p"}}"#,
+                "[".repeat(n),
+                "]".repeat(n)
+            )
+        };
+        for (body, code, field) in [
+            (r"", "malformed_json", None),
+            (r"{", "malformed_json", None),
+            (r#"{"email":"e","password":"p"} x"#, "malformed_json", None),
+            (r#"{"email":"e","password":"p",}"#, "malformed_json", None),
+            (
+                r#"{"email":"\uD800","password":"p"}"#,
+                "malformed_json",
+                None,
+            ),
+            (r#"{"email":"e","password":"p"#, "malformed_json", None),
+            (r"[]", "body_not_object", None),
+            (r#""text""#, "body_not_object", None),
+            (r"null", "body_not_object", None),
+            (r"12", "body_not_object", None),
+            (r"{}", "field_missing", Some("email")),
+            (r#"{"email":"e"}"#, "field_missing", Some("password")),
+            (
+                r#"{"email":null,"password":"p"}"#,
+                "field_missing",
+                Some("email"),
+            ),
+            (
+                r#"{"email":"e","password":12}"#,
+                "field_wrong_type",
+                Some("password"),
+            ),
+            (
+                r#"{"email":"e","password":-1}"#,
+                "field_wrong_type",
+                Some("password"),
+            ),
+            (r#"{"email":"e","password":1e999}"#, "malformed_json", None),
+            (
+                r#"{"email":1.5,"password":"p"}"#,
+                "field_wrong_type",
+                Some("email"),
+            ),
+            (
+                r#"{"email":true,"password":"p"}"#,
+                "field_wrong_type",
+                Some("email"),
+            ),
+            (
+                r#"{"email":["e"],"password":"p"}"#,
+                "field_wrong_type",
+                Some("email"),
+            ),
+            (
+                r#"{"email":{"$ne":""},"password":"p"}"#,
+                "field_wrong_type",
+                Some("email"),
+            ),
+            (
+                r#"{"email":"e","email":"f","password":"p"}"#,
+                "field_duplicate",
+                Some("email"),
+            ),
+            (
+                r#"{"email":"e","\u0065mail":"f","password":"p"}"#,
+                "field_duplicate",
+                Some("email"),
+            ),
+            (
+                r#"{"email":"e","password":"p","role":"admin"}"#,
+                "field_unknown",
+                None,
+            ),
+            (&deep(8_000), "field_wrong_type", Some("email")),
+        ] {
+            assert_eq!(
+                refused(body.as_bytes()),
+                Some((code, field)),
+                "{:.80}",
+                body
+            );
+        }
+        assert_eq!(
+            refused(b"{\"email\":\"\xff\",\"password\":\"p\"}"),
+            Some(("malformed_json", None))
+        );
+        assert_eq!(
+            refused(&vec![b'['; 100_000]),
+            Some(("body_not_object", None))
+        );
+    }
+}

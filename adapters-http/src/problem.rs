@@ -1,0 +1,509 @@
+//! Every refusal: its code, status and sentences. No other file decides on a status of failure.
+
+use std::time::Duration;
+
+use auth_domain::{
+    AuthenticateError, DisplayNameError, EmailError, ErrorCode, Locale, LoginError, PasswordError,
+    PolicyViolation, PortError, RegisterError, RequestResetError, ResetError, ResetTokenError,
+};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::language::Sentences;
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    row: &'static Row,
+    field: Option<&'static str>,
+    limit: Option<usize>,
+    retry_after: Option<Duration>,
+}
+
+/// `type` is `about:blank`: the status says what kind of problem it is, and `code` which one
+/// (RFC 9457 section 4.2.1).
+#[derive(Serialize)]
+struct Body9457 {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'static str,
+    code: &'static str,
+    error: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Row {
+    code: &'static str,
+    status: StatusCode,
+    sentences: Sentences,
+}
+
+const fn row(status: StatusCode, code: &'static str, en: &'static str, ko: &'static str) -> Row {
+    Row {
+        code,
+        status,
+        sentences: Sentences { en, ko },
+    }
+}
+
+const INTERNAL: Row = row(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal_error",
+    "Something went wrong on our side.",
+    "서버 내부 오류가 발생했습니다.",
+);
+
+const ROWS: &[Row] = &[
+    INTERNAL,
+    row(
+        StatusCode::BAD_REQUEST,
+        "authorization_malformed",
+        "The Authorization header is malformed.",
+        "Authorization 헤더 형식이 올바르지 않습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "body_not_object",
+        "The body is not a JSON object.",
+        "요청 본문이 JSON 객체가 아닙니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "body_unreadable",
+        "The body could not be read to its end.",
+        "요청 본문을 끝까지 읽을 수 없습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "email_invalid",
+        "The email address is not valid.",
+        "이메일 형식이 올바르지 않습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "field_duplicate",
+        "A field is given twice.",
+        "같은 항목이 두 번 입력되었습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "field_missing",
+        "A required field is missing.",
+        "필수 항목이 누락되었습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "field_unknown",
+        "The body has a field that is not known here.",
+        "알 수 없는 항목이 있습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "field_wrong_type",
+        "A field is not a string.",
+        "항목의 형식이 올바르지 않습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "malformed_json",
+        "The body is not valid JSON.",
+        "요청 본문이 올바른 JSON이 아닙니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "name_invalid",
+        "The name is empty, too long or has characters that cannot be shown.",
+        "이름이 비어 있거나 너무 길거나 사용할 수 없는 문자를 포함합니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "password_common",
+        "This password is one of the first that are guessed. Choose another.",
+        "너무 흔한 비밀번호입니다. 다른 비밀번호를 사용하세요.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "password_context_word",
+        "The password must not be your name, your address or the name of the service.",
+        "이름, 이메일 또는 서비스 이름은 비밀번호로 사용할 수 없습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "password_control_character",
+        "The password has a control character.",
+        "비밀번호에 제어 문자를 사용할 수 없습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "password_empty",
+        "The password is empty.",
+        "비밀번호를 입력해 주세요.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "password_too_long",
+        "The password is too long.",
+        "비밀번호가 너무 깁니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "password_too_short",
+        "The password is too short.",
+        "비밀번호가 너무 짧습니다.",
+    ),
+    row(
+        StatusCode::BAD_REQUEST,
+        "reset_token_invalid",
+        "The link is not valid or no longer valid. Ask for a new one.",
+        "링크가 올바르지 않거나 만료되었습니다. 다시 요청해 주세요.",
+    ),
+    row(
+        StatusCode::UNAUTHORIZED,
+        "credentials_rejected",
+        "Email or password is wrong.",
+        "이메일 또는 비밀번호가 올바르지 않습니다.",
+    ),
+    row(
+        StatusCode::UNAUTHORIZED,
+        "token_invalid",
+        "The access token is not valid or no longer valid.",
+        "인증 토큰이 올바르지 않거나 만료되었습니다.",
+    ),
+    row(
+        StatusCode::UNAUTHORIZED,
+        "token_missing",
+        "An access token is needed.",
+        "인증 토큰이 필요합니다.",
+    ),
+    row(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "There is nothing here.",
+        "요청한 주소를 찾을 수 없습니다.",
+    ),
+    row(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This method is not allowed here.",
+        "허용되지 않는 요청 방식입니다.",
+    ),
+    row(
+        StatusCode::REQUEST_TIMEOUT,
+        "request_timeout",
+        "The body took too long to arrive.",
+        "요청 본문을 받는 데 시간이 너무 오래 걸렸습니다.",
+    ),
+    row(
+        StatusCode::CONFLICT,
+        "email_taken",
+        "An account with this email address exists.",
+        "이미 가입된 이메일입니다.",
+    ),
+    row(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "The body is larger than 16 KiB.",
+        "요청 본문이 16 KiB를 초과합니다.",
+    ),
+    row(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "The body must be application/json in UTF-8, not compressed.",
+        "요청 본문은 압축하지 않은 UTF-8 application/json이어야 합니다.",
+    ),
+    row(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        "Too many requests. Try again later.",
+        "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.",
+    ),
+    row(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_attempts",
+        "Too many attempts. Wait a while, or reset the password.",
+        "로그인 시도가 너무 많습니다. 잠시 후 다시 시도하거나 비밀번호를 재설정해 주세요.",
+    ),
+    row(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        "The server is busy. Try again in a moment.",
+        "서버가 혼잡합니다. 잠시 후 다시 시도해 주세요.",
+    ),
+    row(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "timeout",
+        "The server took too long. Try again in a moment.",
+        "서버 응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.",
+    ),
+    row(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "The service is not available. Try again in a moment.",
+        "서비스를 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.",
+    ),
+];
+
+impl Problem {
+    /// The problem of a code of the table; an unknown one is an internal error.
+    pub(crate) fn of(code: &str) -> Self {
+        let row = ROWS
+            .iter()
+            .find(|row| row.code == code)
+            .unwrap_or(&INTERNAL);
+        Self {
+            row,
+            field: None,
+            limit: None,
+            retry_after: None,
+        }
+    }
+
+    /// The same problem with one field of the body.
+    pub(crate) fn about(self, field: &'static str) -> Self {
+        Self {
+            field: Some(field),
+            ..self
+        }
+    }
+
+    fn retry_after(self, pause: Duration) -> Self {
+        Self {
+            retry_after: Some(pause),
+            ..self
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn code(&self) -> &'static str {
+        self.row.code
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn field(&self) -> Option<&'static str> {
+        self.field
+    }
+
+    pub(crate) fn in_default_language(&self) -> Response {
+        self.in_language(Locale::default())
+    }
+
+    /// The answer, with the headers that its status asks for (RFC 9110, 6750 section 3, 6585 section 4).
+    pub(crate) fn in_language(&self, locale: Locale) -> Response {
+        let Row {
+            code,
+            status,
+            sentences,
+        } = self.row;
+        let sentence = sentences.in_language(locale);
+        let body = Body9457 {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: sentence,
+            code,
+            error: sentence,
+            field: self.field,
+            limit: self.limit,
+        };
+        // A struct of strings and numbers always serializes.
+        let mut response = Response::new(Body::from(serde_json::to_vec(&body).unwrap_or_default()));
+        *response.status_mut() = *status;
+        self.add_headers(response.headers_mut(), locale);
+        response
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap, locale: Locale) {
+        let constant = HeaderValue::from_static;
+        headers.insert(header::CONTENT_TYPE, constant("application/problem+json"));
+        headers.insert(header::CONTENT_LANGUAGE, constant(locale.tag()));
+        let challenge = match self.row.code {
+            "authorization_malformed" => Some(r#"Bearer realm="auth", error="invalid_request""#),
+            "token_invalid" => Some(r#"Bearer realm="auth", error="invalid_token""#),
+            _ if self.row.status == StatusCode::UNAUTHORIZED => Some(r#"Bearer realm="auth""#),
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, constant(challenge));
+        }
+        let waits = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        if waits.contains(&self.row.status) {
+            let seconds = whole_seconds(self.retry_after.unwrap_or_default());
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self.row.code, "body_too_large" | "request_timeout") {
+            headers.insert(header::CONNECTION, constant("close"));
+        }
+    }
+}
+
+/// Rounded up, so that who comes back on time is not too early.
+fn whole_seconds(pause: Duration) -> u64 {
+    let started = u64::from(pause.subsec_nanos() > 0);
+    pause.as_secs().saturating_add(started).max(1)
+}
+
+fn coded(code: ErrorCode) -> Problem {
+    Problem::of(code.as_str())
+}
+
+fn fault(error: &PortError, code: ErrorCode) -> Problem {
+    let mut cause = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        cause = format!("{cause}: {error}");
+        source = error.source();
+    }
+    tracing::error!(target: "auth", operation = error.operation(), "{error}{cause}");
+    coded(code)
+}
+
+fn refused_password(violation: PolicyViolation) -> Problem {
+    let limit = match violation {
+        PolicyViolation::TooShort { min } => Some(min),
+        PolicyViolation::TooLong { max } => Some(max),
+        _ => None,
+    };
+    Problem {
+        limit,
+        ..coded(violation.code())
+    }
+}
+
+impl From<EmailError> for Problem {
+    fn from(_: EmailError) -> Self {
+        coded(ErrorCode::EmailInvalid).about("email")
+    }
+}
+
+impl From<DisplayNameError> for Problem {
+    fn from(_: DisplayNameError) -> Self {
+        coded(ErrorCode::NameInvalid).about("name")
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        coded(match error {
+            PasswordError::Empty => ErrorCode::PasswordEmpty,
+            _ => ErrorCode::PasswordTooLong,
+        })
+    }
+}
+
+impl From<ResetTokenError> for Problem {
+    fn from(_: ResetTokenError) -> Self {
+        coded(ErrorCode::ResetTokenInvalid)
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        let problem = coded(error.code());
+        match error {
+            RegisterError::Overloaded { retry_after }
+            | RegisterError::RateLimited { retry_after } => problem.retry_after(retry_after),
+            RegisterError::PasswordRefused(violation) => {
+                refused_password(violation).about("password")
+            }
+            RegisterError::Port(ref cause) => fault(cause, error.code()),
+            _ => problem,
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        let problem = coded(error.code());
+        match error {
+            LoginError::Overloaded { retry_after }
+            | LoginError::RateLimited { retry_after }
+            | LoginError::TooManyAttempts { retry_after } => problem.retry_after(retry_after),
+            LoginError::Port(ref cause) => fault(cause, error.code()),
+            _ => problem,
+        }
+    }
+}
+
+impl From<RequestResetError> for Problem {
+    fn from(error: RequestResetError) -> Self {
+        let problem = coded(error.code());
+        match error {
+            RequestResetError::RateLimited { retry_after } => problem.retry_after(retry_after),
+            RequestResetError::Port(ref cause) => fault(cause, error.code()),
+            _ => problem,
+        }
+    }
+}
+
+impl From<ResetError> for Problem {
+    fn from(error: ResetError) -> Self {
+        let problem = coded(error.code());
+        match error {
+            ResetError::Overloaded { retry_after } | ResetError::RateLimited { retry_after } => {
+                problem.retry_after(retry_after)
+            }
+            ResetError::PasswordRefused(violation) => {
+                refused_password(violation).about("new_password")
+            }
+            ResetError::Port(ref cause) => fault(cause, error.code()),
+            _ => problem,
+        }
+    }
+}
+
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
+        match &error {
+            AuthenticateError::Port(cause) => fault(cause, error.code()),
+            _ => coded(error.code()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_domain_has_its_row() {
+        for code in ErrorCode::ALL {
+            assert_eq!(coded(*code).code(), code.as_str());
+        }
+    }
+
+    #[test]
+    fn every_code_has_one_row_and_words_in_each_language() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert!(
+                ROWS[..index].iter().all(|other| other.code != row.code),
+                "{}",
+                row.code
+            );
+            let words = Locale::ALL
+                .iter()
+                .map(|locale| row.sentences.in_language(*locale));
+            assert!(words.clone().all(|sentence| !sentence.is_empty()));
+            assert!(
+                row.sentences.en.is_ascii() && !row.sentences.ko.is_ascii(),
+                "{}",
+                row.code
+            );
+        }
+    }
+
+    #[test]
+    fn pauses_are_rounded_up() {
+        let seconds = [0, 1, 999, 1000, 1001].map(|ms| whole_seconds(Duration::from_millis(ms)));
+        assert_eq!(seconds, [1, 1, 1, 1, 2]);
+    }
+}
