@@ -150,5 +150,9 @@ struct Health {
 }
 
 pub(crate) async fn healthz(State(service): State<Service>, headers: HeaderMap) -> Response {
-    json(StatusCode::OK, service.options.locale(&headers), &Health { status: "ok" })
+    json(
+        StatusCode::OK,
+        service.options.locale(&headers),
+        &Health { status: "ok" },
+    )
 }

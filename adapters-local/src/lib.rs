@@ -1,10 +1,27 @@
 //! Adapters of [`auth_domain`] that need nothing but this process, or a mail server of one's own.
 
+mod hashing;
+mod jwt;
 mod mail_queue;
 pub mod memory;
+#[cfg(feature = "smtp")]
+mod smtp;
 mod system;
+mod testing;
 mod tracing_events;
 
+pub use hashing::{
+    Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, InsecureInstantHasher,
+};
+pub use jwt::{
+    CompatibilityIssuer, CompatibilityIssuerError, JwtIssuer, JwtVerifier, JwtVerifierError,
+    KeyError, SigningKey, TokenProfile, TokenProfileError, VerifyingKey,
+};
 pub use mail_queue::{Drained, LocalMailQueue, MailWorker};
+#[cfg(feature = "smtp")]
+pub use smtp::{
+    SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity, SmtpSettings, SmtpSettingsError,
+};
 pub use system::{OsEntropy, SystemClock};
+pub use testing::{TestClock, Testing, testing, testing_with};
 pub use tracing_events::TracingEvents;

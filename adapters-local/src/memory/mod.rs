@@ -19,6 +19,6 @@ pub use reset_tokens::MemoryResetTokens;
 pub use users::MemoryUsers;
 
 /// No holder of a lock here can panic half-way through a change, so a poisoned lock guards whole data.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,439 @@
+use std::fmt;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use async_trait::async_trait;
+use auth_domain::ports::{Entropy, HashSlot, PasswordHasher, Reservation, Verification};
+use auth_domain::{Password, PasswordHash, PortError, PortErrorKind};
+use base64ct::{Base64Unpadded, Encoding};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::arena::Arena;
+use super::pool::{ArenaPool, JobError, Place};
+use super::settings::{
+    Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, OUTPUT_BYTES, SALT_BYTES,
+};
+use super::stored::{Stored, StoredArgon2};
+
+const HASH: &str = "password_hasher.hash";
+const VERIFY: &str = "password_hasher.verify";
+
+/// Work that only has to cost: its result is nobody's hash.
+const STAND_IN_SALT: &[u8; SALT_BYTES] = b"no account's own";
+
+/// Hashes with Argon2id (RFC 9106, version 1.3) in a pool of threads that keep their memory.
+///
+/// A hash is stored as a PHC string with a salt of 16 and an output of 32 bytes. Verified are:
+///
+/// | stored | a match is |
+/// |---|---|
+/// | Argon2id as the settings have it today | [`Verification::Match`] |
+/// | Argon2id, Argon2i, Argon2d otherwise, within [`Argon2Ceilings`] | [`Verification::MatchNeedsRehash`] |
+/// | 64 lower-case hex digits: unsalted SHA-256 of the password as typed | [`Verification::MatchNeedsRehash`] |
+///
+/// Every verification costs what today's settings cost: a cheaper stored hash, one that cannot be read
+/// and none at all are made up for by Argon2id work of the missing size. A dearer one costs what it
+/// names: until its owner's next login replaces it, time tells such an account from none.
+///
+/// What was hashed is wiped from a thread's memory as soon as no job waits for that thread; while jobs
+/// wait, each overwrites what the one before it left.
+///
+/// Dropped, it stops its threads and does not wait for them; who still waits for a hash is answered
+/// [`PortErrorKind::Unavailable`].
+pub struct Argon2idHasher {
+    pool: ArenaPool,
+    entropy: Arc<dyn Entropy>,
+    today: Arc<Today>,
+}
+
+impl Argon2idHasher {
+    /// Starts the threads. Salts come from `entropy`.
+    ///
+    /// # Errors
+    /// [`Argon2idSettingsError`].
+    pub fn new(
+        settings: Argon2idSettings,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Argon2idSettingsError> {
+        let Argon2idSettings {
+            threads,
+            queue,
+            ceilings,
+            ..
+        } = settings;
+        let params = settings.check()?;
+        let pool = ArenaPool::start(threads, queue, params.block_count())
+            .map_err(Argon2idSettingsError::Start)?;
+        let today = Arc::new(Today { params, ceilings });
+        Ok(Self {
+            pool,
+            entropy,
+            today,
+        })
+    }
+}
+
+impl fmt::Debug for Argon2idHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Argon2idHasher")
+            .field("today", &self.today)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PasswordHasher for Argon2idHasher {
+    fn reserve(&self) -> Result<Reservation, PortError> {
+        Ok(match self.pool.reserve() {
+            None => Reservation::Overloaded {
+                retry_after: Duration::from_secs(1),
+            },
+            Some(place) => Reservation::Slot(Box::new(Slot {
+                place,
+                entropy: Arc::clone(&self.entropy),
+                today: Arc::clone(&self.today),
+            })),
+        })
+    }
+}
+
+struct Slot {
+    place: Place,
+    entropy: Arc<dyn Entropy>,
+    today: Arc<Today>,
+}
+
+#[async_trait]
+impl HashSlot for Slot {
+    async fn hash(self: Box<Self>, password: Password) -> Result<PasswordHash, PortError> {
+        let Self {
+            place,
+            entropy,
+            today,
+        } = *self;
+        let mut salt = [0; SALT_BYTES];
+        entropy.fill(&mut salt)?;
+        place
+            .run(move |arena| today.hash(arena, &password, &salt))
+            .await
+            .unwrap_or_else(|lost| Err(lost_job(HASH, lost)))
+    }
+
+    async fn verify(
+        self: Box<Self>,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verification, PortError> {
+        let Self { place, today, .. } = *self;
+        place
+            .run(move |arena| today.verify(arena, &password, stored.as_ref()))
+            .await
+            .unwrap_or_else(|lost| Err(lost_job(VERIFY, lost)))
+    }
+}
+
+fn lost_job(operation: &'static str, lost: JobError) -> PortError {
+    let kind = match lost {
+        // A defect of ours: the same password would only meet it again.
+        JobError::Panicked => PortErrorKind::Rejected,
+        JobError::Stopped => PortErrorKind::Unavailable,
+    };
+    PortError::new(kind, operation).caused_by(lost)
+}
+
+/// What hashing costs today, and what it may cost at most.
+#[derive(Debug)]
+struct Today {
+    params: Params,
+    ceilings: Argon2Ceilings,
+}
+
+impl Today {
+    fn hash(
+        &self,
+        arena: &mut Arena,
+        password: &Password,
+        salt: &[u8; SALT_BYTES],
+    ) -> Result<PasswordHash, PortError> {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
+        let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
+        run(HASH, arena, &argon2, password, salt, &mut *output)?;
+        Ok(self.phc_string(salt, &output))
+    }
+
+    fn phc_string(&self, salt: &[u8], output: &[u8; OUTPUT_BYTES]) -> PasswordHash {
+        let (m, t, p) = (
+            self.params.m_cost(),
+            self.params.t_cost(),
+            self.params.p_cost(),
+        );
+        let output = Zeroizing::new(Base64Unpadded::encode_string(output));
+        // Allocated once at its greatest size, so that growing leaves no unwiped copy behind.
+        let mut text = String::with_capacity(128);
+        text.push_str(&format!("$argon2id$v=19$m={m},t={t},p={p}$"));
+        text.push_str(&Base64Unpadded::encode_string(salt));
+        text.push('$');
+        text.push_str(&output);
+        PasswordHash::from_stored(text)
+    }
+
+    fn verify(
+        &self,
+        arena: &mut Arena,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verification, PortError> {
+        let Some(stored) = stored else {
+            self.spend(arena, password, cost(&self.params))?;
+            return Ok(Verification::Mismatch);
+        };
+        match Stored::read(stored.expose(), &self.ceilings) {
+            Ok(Stored::Argon2(stored)) => self.verify_argon2(arena, password, &stored),
+            Ok(Stored::Sha256(stored)) => {
+                self.spend(arena, password, cost(&self.params))?;
+                let fits = stored.is_of(password.expose_as_typed().as_bytes());
+                Ok(outcome(fits, Verification::MatchNeedsRehash))
+            }
+            Err(why) => {
+                self.spend(arena, password, cost(&self.params))?;
+                Err(PortError::new(PortErrorKind::Corrupt, VERIFY).caused_by(why))
+            }
+        }
+    }
+
+    fn verify_argon2(
+        &self,
+        arena: &mut Arena,
+        password: &Password,
+        stored: &StoredArgon2,
+    ) -> Result<Verification, PortError> {
+        let argon2 = Argon2::new(stored.algorithm, stored.version, stored.params.clone());
+        let mut output = Zeroizing::new(vec![0; stored.output.len()]);
+        run(VERIFY, arena, &argon2, password, &stored.salt, &mut output)?;
+        let missing = cost(&self.params).saturating_sub(cost(&stored.params));
+        self.spend(arena, password, missing)?;
+        let fits = output.ct_eq(&stored.output).into();
+        Ok(outcome(fits, self.verdict_on_match(stored)))
+    }
+
+    fn verdict_on_match(&self, stored: &StoredArgon2) -> Verification {
+        let todays = stored.algorithm == Algorithm::Argon2id
+            && stored.version == Version::V0x13
+            && stored.params == self.params
+            && stored.salt.len() >= SALT_BYTES;
+        if todays {
+            Verification::Match
+        } else {
+            Verification::MatchNeedsRehash
+        }
+    }
+
+    /// Argon2id work of about `cost`, for nothing but its cost.
+    fn spend(&self, arena: &mut Arena, password: &Password, cost: u64) -> Result<(), PortError> {
+        let Some(params) = params_that_cost(cost, self.params.m_cost()) else {
+            return Ok(());
+        };
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
+        run(
+            VERIFY,
+            arena,
+            &argon2,
+            password,
+            STAND_IN_SALT,
+            &mut *output,
+        )?;
+        black_box(&output);
+        Ok(())
+    }
+}
+
+const fn outcome(fits: bool, on_match: Verification) -> Verification {
+    if fits {
+        on_match
+    } else {
+        Verification::Mismatch
+    }
+}
+
+/// What the time of a hash goes by: KiB of memory times passes over it.
+fn cost(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
+}
+
+/// Parameters of one run that costs `cost` within `most_kib` of memory; none where that is less than
+/// Argon2's minimum, which takes microseconds.
+fn params_that_cost(cost: u64, most_kib: u32) -> Option<Params> {
+    let passes = cost.div_ceil(most_kib.into());
+    let memory_kib = cost.checked_div(passes)?;
+    let (memory_kib, passes) = (memory_kib.try_into().ok()?, passes.try_into().ok()?);
+    Params::new(memory_kib, passes, 1, Some(OUTPUT_BYTES)).ok()
+}
+
+fn run(
+    operation: &'static str,
+    arena: &mut Arena,
+    argon2: &Argon2<'_>,
+    password: &Password,
+    salt: &[u8],
+    output: &mut [u8],
+) -> Result<(), PortError> {
+    #[cfg(test)]
+    {
+        arena.spent += cost(argon2.params());
+    }
+    let blocks = arena
+        .blocks(argon2.params().block_count())
+        .map_err(|error| PortError::new(PortErrorKind::Unavailable, operation).caused_by(error))?;
+    argon2
+        .hash_password_into_with_memory(password.expose().as_bytes(), salt, output, blocks)
+        .map_err(|error| PortError::new(PortErrorKind::Rejected, operation).caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::sync::mpsc;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    const FULL: u64 = 19_456 * 2;
+    const SHA256_OF_PASSWORD: &str =
+        "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
+
+    fn today() -> Today {
+        let settings = Argon2idSettings::default();
+        Today {
+            params: settings.check().unwrap(),
+            ceilings: settings.ceilings,
+        }
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text).unwrap()
+    }
+
+    /// What verifying against `stored` answers, and what it costs.
+    fn verified(stored: Option<&str>, typed: &str) -> (Result<Verification, PortError>, u64) {
+        let today = today();
+        let mut arena = Arena::new(today.params.block_count());
+        let stored = stored.map(PasswordHash::from_stored);
+        let answer = today.verify(&mut arena, &password(typed), stored.as_ref());
+        (answer, arena.spent)
+    }
+
+    #[test]
+    fn every_outcome_costs_what_todays_hash_costs() {
+        let todays = {
+            let mut arena = Arena::new(today().params.block_count());
+            let hash = today()
+                .hash(&mut arena, &password("password"), &[7; SALT_BYTES])
+                .unwrap();
+            assert_eq!(arena.spent, FULL);
+            hash.expose().to_owned()
+        };
+        // m=256, t=1: a hundred and fiftieth of today's cost.
+        let cheap = "$argon2i$v=19$m=256,t=1,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A";
+        for stored in [
+            None,
+            Some(todays.as_str()),
+            Some(cheap),
+            Some(SHA256_OF_PASSWORD),
+            Some(""),
+            Some("no hash at all"),
+            Some("$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A"),
+        ] {
+            for typed in ["password", "wrong"] {
+                let (_, spent) = verified(stored, typed);
+                // Passes are whole, so a top-up may fall short by less than one KiB for each.
+                assert!(
+                    (FULL - 10..=FULL).contains(&spent),
+                    "{spent} for {stored:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_hash_above_the_ceilings_allocates_nothing() {
+        for params in [
+            "m=4194304,t=2,p=1",
+            "m=65537,t=1,p=1",
+            "m=4294967295,t=1,p=4",
+        ] {
+            let today = today();
+            let mut arena = Arena::new(today.params.block_count());
+            let stored = format!("$argon2id$v=19${params}$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A");
+            let stored = PasswordHash::from_stored(stored);
+            let answer = today.verify(&mut arena, &password("password"), Some(&stored));
+            assert_eq!(answer.unwrap_err().kind(), PortErrorKind::Corrupt);
+            assert_eq!(arena.allocated(), today.params.block_count());
+        }
+    }
+
+    #[test]
+    fn a_stand_in_that_would_fit_is_no_match() {
+        let today = today();
+        let mut arena = Arena::new(today.params.block_count());
+        let stand_in = today
+            .hash(&mut arena, &password("guessed"), STAND_IN_SALT)
+            .unwrap();
+        let (fits, _) = verified(Some(stand_in.expose()), "guessed");
+        assert_eq!(fits.unwrap(), Verification::Match);
+        let (nobody, _) = verified(None, "guessed");
+        assert_eq!(nobody.unwrap(), Verification::Mismatch);
+    }
+
+    #[tokio::test]
+    async fn callers_that_go_away_while_they_wait_cost_no_hash() {
+        let mut settings = Argon2idSettings::default();
+        (settings.threads, settings.queue) = (1, 3);
+        let hasher = Argon2idHasher::new(settings, Arc::new(crate::OsEntropy::new())).unwrap();
+        let slot = || match hasher.reserve().unwrap() {
+            Reservation::Slot(slot) => slot,
+            Reservation::Overloaded { .. } => panic!("no place is free"),
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        let (go_on, until) = mpsc::channel::<()>();
+        let mut gate = Box::pin(hasher.pool.reserve().unwrap().run(move |_| until.recv()));
+        assert!(gate.as_mut().poll(&mut context).is_pending());
+
+        for _ in 0..10 {
+            let mut hash = slot().hash(password("password"));
+            let mut verify = slot().verify(password("password"), None);
+            assert!(hash.as_mut().poll(&mut context).is_pending());
+            assert!(verify.as_mut().poll(&mut context).is_pending());
+        }
+        go_on.send(()).unwrap();
+        gate.await.unwrap().unwrap();
+        let spent = hasher
+            .pool
+            .reserve()
+            .unwrap()
+            .run(|arena| arena.spent)
+            .await;
+        assert_eq!(spent, Ok(0));
+    }
+
+    #[test]
+    fn work_of_any_size_fits_the_memory_and_costs_what_was_asked() {
+        for asked in [8, 100, 19_455, 19_456, 19_457, 38_656, 38_912, 196_608] {
+            let params = params_that_cost(asked, 19_456).unwrap();
+            assert!(params.m_cost() <= 19_456);
+            assert!((asked - u64::from(params.t_cost())..=asked).contains(&cost(&params)));
+        }
+        assert!(params_that_cost(0, 19_456).is_none());
+        assert!(params_that_cost(7, 19_456).is_none());
+    }
+
+    #[test]
+    fn a_panic_and_a_stopped_pool_are_told_apart() {
+        let panicked = lost_job(HASH, JobError::Panicked);
+        assert!(!panicked.is_transient());
+        assert_eq!(panicked.operation(), "password_hasher.hash");
+        assert!(lost_job(VERIFY, JobError::Stopped).is_transient());
+    }
+}

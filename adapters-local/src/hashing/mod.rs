@@ -1,0 +1,12 @@
+//! Password hashing: a pool of threads that each keep their memory, and what runs in it.
+
+mod arena;
+mod argon2id;
+mod instant;
+mod pool;
+mod settings;
+mod stored;
+
+pub use argon2id::Argon2idHasher;
+pub use instant::InsecureInstantHasher;
+pub use settings::{Argon2Ceilings, Argon2idSettings, Argon2idSettingsError};

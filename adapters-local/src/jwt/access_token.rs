@@ -1,0 +1,246 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_domain::ports::{Entropy, TokenIssuer, TokenVerifier};
+use auth_domain::{
+    Claims, CredentialVersion, DisplayName, Email, MasterSecret, PortError, SignedToken, Timestamp,
+    TokenRejected, UserId,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::jws;
+use super::key::{SigningKey, VerifyingKey};
+use super::key_ring::KeyRing;
+
+/// The kind that RFC 9068 section 2.1 names. No other kind of token may have it.
+const TYP: &str = "at+jwt";
+
+/// Who issues access tokens and for whom: the `iss` and `aud` of each. Issuer and verifier must have
+/// the same, letter for letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenProfile {
+    issuer: String,
+    audience: String,
+}
+
+/// An issuer or audience is empty, which every forgotten setting would agree with.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("tokens need an issuer and an audience")]
+#[non_exhaustive]
+pub struct TokenProfileError;
+
+impl TokenProfile {
+    /// Tokens of `issuer` (such as `https://auth.example.com`) for `audience` (the service that takes
+    /// them). Two services that must not take each other's tokens need different audiences.
+    ///
+    /// # Errors
+    /// [`TokenProfileError`] if either is blank.
+    pub fn new(
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Result<Self, TokenProfileError> {
+        let (issuer, audience) = (issuer.into(), audience.into());
+        if issuer.trim().is_empty() || audience.trim().is_empty() {
+            Err(TokenProfileError)
+        } else {
+            Ok(Self { issuer, audience })
+        }
+    }
+}
+
+/// The claims as they stand in a token (RFC 7519 section 4.1, RFC 9068 section 2.2).
+///
+/// All are required, each in this type. Others are ignored, so that a newer issuer may add one before
+/// the last older verifier is gone.
+#[derive(Deserialize, Serialize)]
+struct WireClaims<'a> {
+    iss: Cow<'a, str>,
+    aud: Cow<'a, str>,
+    sub: String,
+    iat: u64,
+    nbf: u64,
+    exp: u64,
+    jti: String,
+    email: Cow<'a, str>,
+    name: Cow<'a, str>,
+    cv: u64,
+}
+
+/// Issues access tokens: signed JWTs of `typ` `at+jwt` with a random `jti` of 128 bits.
+pub struct JwtIssuer {
+    key: SigningKey,
+    profile: TokenProfile,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl JwtIssuer {
+    /// An issuer that signs with `key`.
+    pub fn new(key: SigningKey, profile: TokenProfile, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            key,
+            profile,
+            entropy,
+        }
+    }
+
+    fn token_id(&self) -> Result<String, PortError> {
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id)?;
+        Ok(jws::encode(&id))
+    }
+}
+
+#[async_trait]
+impl TokenIssuer for JwtIssuer {
+    /// Fails if there is no randomness, or if the token would be longer than the 4,096 bytes that
+    /// [`JwtVerifier`] reads (a name of more than some 2,000 bytes).
+    async fn issue(&self, claims: &Claims) -> Result<SignedToken, PortError> {
+        let issued_at = claims.issued_at.as_seconds();
+        let wire = WireClaims {
+            iss: self.profile.issuer.as_str().into(),
+            aud: self.profile.audience.as_str().into(),
+            sub: claims.user_id.to_string(),
+            iat: issued_at,
+            nbf: issued_at,
+            exp: claims.expires_at.as_seconds(),
+            jti: self.token_id()?,
+            email: claims.email.as_str().into(),
+            name: claims.name.as_str().into(),
+            cv: claims.credential_version.get(),
+        };
+        self.key.signer().seal(TYP, Some(self.key.kid()), &wire)
+    }
+}
+
+impl fmt::Debug for JwtIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtIssuer")
+            .field("key", &self.key)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks access tokens. Holds public keys only, and knows no algorithm with a shared secret.
+///
+/// A token is void from its `exp` on, to the second. A clock that runs behind the issuer's is allowed
+/// for at the other end: `iat` and `nbf` may lie ahead by [`JwtVerifier::DEFAULT_CLOCK_SKEW`]. After a
+/// clock was set back by more than that, tokens are refused until it has caught up.
+///
+/// A token is not to be named by its text, say in a list of revoked ones: a signature of `ES256` can be
+/// rewritten by anybody into a second valid one. `sub` and `jti` name it.
+#[derive(Debug)]
+pub struct JwtVerifier {
+    keys: KeyRing,
+    profile: TokenProfile,
+    clock_skew: Duration,
+}
+
+/// Why there is no such [`JwtVerifier`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwtVerifierError {
+    /// More than [`JwtVerifier::MAX_CLOCK_SKEW`].
+    #[error("a clock skew of more than 60 s is not allowed for")]
+    ClockSkew,
+    /// Two keys have one `kid`. Also if the previous key is the current one.
+    #[error("two keys have the same kid")]
+    DuplicateKid,
+    /// It would refuse every token.
+    #[error("no key to verify with")]
+    NoKeys,
+}
+
+impl JwtVerifier {
+    /// How far `iat` and `nbf` may lie ahead unless another figure is set: 30 s.
+    pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
+    /// The most that may be set: 60 s.
+    pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+    /// A verifier that trusts `keys`: the one that signs, the one that signed before it for as long as
+    /// its tokens live, and the next one before it signs.
+    ///
+    /// # Errors
+    /// [`JwtVerifierError::NoKeys`] or [`JwtVerifierError::DuplicateKid`].
+    pub fn new(
+        keys: impl IntoIterator<Item = VerifyingKey>,
+        profile: TokenProfile,
+    ) -> Result<Self, JwtVerifierError> {
+        let keys =
+            KeyRing::new(keys.into_iter().collect()).ok_or(JwtVerifierError::DuplicateKid)?;
+        if keys.is_empty() {
+            return Err(JwtVerifierError::NoKeys);
+        }
+        Ok(Self {
+            keys,
+            profile,
+            clock_skew: Self::DEFAULT_CLOCK_SKEW,
+        })
+    }
+
+    /// A verifier that trusts the Ed25519 keys of the current master secret and of the one before it,
+    /// so that tokens outlive the change from one to the other.
+    ///
+    /// # Errors
+    /// [`JwtVerifierError::DuplicateKid`] if both secrets are the same.
+    pub fn from_masters(
+        current: &MasterSecret,
+        previous: Option<&MasterSecret>,
+        profile: TokenProfile,
+    ) -> Result<Self, JwtVerifierError> {
+        let keys = std::iter::once(current)
+            .chain(previous)
+            .map(|master| SigningKey::ed25519_from_master(master).verifying_key());
+        Self::new(keys, profile)
+    }
+
+    /// The same verifier with another figure for how far `iat` and `nbf` may lie ahead.
+    ///
+    /// # Errors
+    /// [`JwtVerifierError::ClockSkew`] for more than [`JwtVerifier::MAX_CLOCK_SKEW`].
+    pub fn with_clock_skew(mut self, clock_skew: Duration) -> Result<Self, JwtVerifierError> {
+        if clock_skew > Self::MAX_CLOCK_SKEW {
+            return Err(JwtVerifierError::ClockSkew);
+        }
+        self.clock_skew = clock_skew;
+        Ok(self)
+    }
+
+    /// The trusted keys as a JSON Web Key Set (RFC 7517 section 5), to publish for other services.
+    /// Public members only.
+    pub fn jwks(&self) -> String {
+        self.keys.jwks()
+    }
+
+    fn is_ours_and_current(&self, claims: &WireClaims<'_>, now: Timestamp) -> bool {
+        let ahead = now + self.clock_skew;
+        claims.iss == self.profile.issuer
+            && claims.aud == self.profile.audience
+            && Timestamp::from_seconds(claims.iat) <= ahead
+            && Timestamp::from_seconds(claims.nbf) <= ahead
+            && now < Timestamp::from_seconds(claims.exp)
+            && !claims.jti.is_empty()
+    }
+}
+
+impl TokenVerifier for JwtVerifier {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
+        let wire: WireClaims<'_> = jws::open(token, |kid| self.keys.named(kid))?.claims(TYP)?;
+        if !self.is_ours_and_current(&wire, now) {
+            return Err(TokenRejected);
+        }
+        Ok(Claims {
+            user_id: UserId::parse(&wire.sub).map_err(|_| TokenRejected)?,
+            email: Email::parse(&wire.email).map_err(|_| TokenRejected)?,
+            // As on the row, where an old name may break a rule that came after it.
+            name: DisplayName::from_stored(wire.name.into_owned()),
+            credential_version: CredentialVersion::new(wire.cv),
+            issued_at: Timestamp::from_seconds(wire.iat),
+            expires_at: Timestamp::from_seconds(wire.exp),
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! The one form of token made and read here: a JWS in compact serialization (RFC 7515 section 3.1).
+//!
+//! Stricter than the RFC where nothing of ours needs the room: a header holds `alg`, `typ` and `kid`
+//! and nothing else, so that `crit`, `b64`, `zip` and the members that bring a key of their own (`jwk`,
+//! `jku`, `x5c`, `x5u`) are refused and not skipped.
+
+use std::borrow::Cow;
+
+use auth_domain::{PortError, PortErrorKind, SignedToken, TokenRejected};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+// The backend by its name, not by `crypto::{sign, verify}`: those choose at run time, and panic when
+// some other crate of an embedder's tree turns on the second backend.
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What is longer is refused unread, and never made: 4 KiB leaves room for a name of some 2,000 bytes
+/// and fits the header limits of every proxy.
+pub(super) const MAX_TOKEN_BYTES: usize = 4096;
+
+/// What a key signs with. A property of the key: a token may only agree with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    /// Ed25519. Named as RFC 8037 does, which every library knows, and by no other name.
+    EdDsa,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// HMAC with SHA-256. Signs compatibility tokens; no public key type holds it.
+    Hs256,
+}
+
+impl Algorithm {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+            Self::Hs256 => "HS256",
+        }
+    }
+
+    const fn of_backend(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+        }
+    }
+}
+
+/// A private or shared key and the one algorithm that it is used with.
+pub(super) struct Signer {
+    algorithm: Algorithm,
+    key: EncodingKey,
+}
+
+impl Signer {
+    pub(super) const fn new(algorithm: Algorithm, key: EncodingKey) -> Self {
+        Self { algorithm, key }
+    }
+
+    /// Signs `claims` under a header of this key's algorithm, `typ` and `kid`.
+    pub(super) fn seal(
+        &self,
+        typ: &str,
+        kid: Option<&str>,
+        claims: &impl Serialize,
+    ) -> Result<SignedToken, PortError> {
+        let header = Header {
+            alg: self.algorithm.name().into(),
+            typ: Some(typ.into()),
+            kid: kid.map(Cow::from),
+        };
+        self.compact(&header, claims)
+            .map_err(|cause| PortError::new(PortErrorKind::Rejected, ISSUE).caused_by(cause))
+    }
+
+    fn compact(
+        &self,
+        header: &Header<'_>,
+        claims: &impl Serialize,
+    ) -> Result<SignedToken, SealError> {
+        let mut token = encode(&serde_json::to_vec(header)?);
+        token.push('.');
+        token.push_str(&encode(&serde_json::to_vec(claims)?));
+        let signature = self.sign(token.as_bytes())?;
+        token.push('.');
+        token.push_str(&encode(&signature));
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(SealError::TooLong);
+        }
+        Ok(SignedToken::new(token))
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SealError> {
+        (DEFAULT_PROVIDER.signer_factory)(&self.algorithm.of_backend(), &self.key)?
+            .try_sign(message)
+            .map_err(|cause| SealError::Signature(cause.into()))
+    }
+}
+
+const ISSUE: &str = "token_issuer.issue";
+
+/// Why no token was made. Carries nothing of the claims or the key.
+#[derive(Debug, Error)]
+enum SealError {
+    #[error("the claims cannot be written as JSON")]
+    Claims(#[from] serde_json::Error),
+    #[error("the key cannot be used")]
+    Key(#[from] jsonwebtoken::errors::Error),
+    #[error("signing failed")]
+    Signature(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the token would be longer than {MAX_TOKEN_BYTES} bytes")]
+    TooLong,
+}
+
+/// A public or shared key and the one algorithm that it is used with.
+#[derive(Clone)]
+pub(super) struct Verifier {
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl Verifier {
+    pub(super) const fn new(algorithm: Algorithm, key: DecodingKey) -> Self {
+        Self { algorithm, key }
+    }
+
+    pub(super) const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub(super) fn accepts(&self, message: &[u8], signature: Vec<u8>) -> bool {
+        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.of_backend(), &self.key)
+            .is_ok_and(|verifier| verifier.verify(message, &signature).is_ok())
+    }
+}
+
+/// The only members of a header. Whatever else stands there, or stands there twice, is refused.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Header<'a> {
+    alg: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typ: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<Cow<'a, str>>,
+}
+
+/// What a token says, after its signature was found good.
+pub(super) struct Opened {
+    typ: Option<String>,
+    payload: Vec<u8>,
+}
+
+impl Opened {
+    /// The claims, if the token says in its header that it is of the kind `typ`.
+    pub(super) fn claims<T: DeserializeOwned>(&self, typ: &str) -> Result<T, TokenRejected> {
+        if self.typ.as_deref() == Some(typ) {
+            json_object(&self.payload)
+        } else {
+            Err(TokenRejected)
+        }
+    }
+}
+
+/// Opens a token with the key that `named` finds under its `kid`.
+pub(super) fn open<'k>(
+    token: &str,
+    named: impl FnOnce(&str) -> Option<&'k Verifier>,
+) -> Result<Opened, TokenRejected> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenRejected);
+    }
+    // A third dot would stand in the payload, where it is no base64url.
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenRejected)?;
+    let (header, payload) = signed.split_once('.').ok_or(TokenRejected)?;
+    let header: Header<'_> = json_object(&decode(header)?)?;
+    let payload = decode(payload)?;
+    let signature = decode(signature)?;
+    let key = header.kid.as_deref().and_then(named).ok_or(TokenRejected)?;
+    if header.alg != key.algorithm.name() || !key.accepts(signed.as_bytes(), signature) {
+        return Err(TokenRejected);
+    }
+    let typ = header.typ.map(Cow::into_owned);
+    Ok(Opened { typ, payload })
+}
+
+/// Reads one JSON object. Members that `T` names and that stand there twice are refused by serde.
+fn json_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, TokenRejected> {
+    // Checked whole, since serde_json looks at no string that it skips (RFC 8725 section 3.7).
+    let text = std::str::from_utf8(bytes).map_err(|_| TokenRejected)?;
+    // serde would read an array as the members of a struct in their order.
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|_| TokenRejected)
+    } else {
+        Err(TokenRejected)
+    }
+}
+
+pub(super) fn encode(bytes: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(bytes)
+}
+
+/// Decodes base64url in its one canonical spelling: no padding, no blanks, no stray bits at the end.
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, TokenRejected> {
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| TokenRejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::SigningKey;
+    use super::*;
+
+    #[test]
+    fn ed25519_signs_as_rfc_8037_does() {
+        let seed = decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let key = SigningKey::ed25519_from_seed(&seed.try_into().unwrap());
+        assert_eq!(key.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        assert_eq!(
+            encode(&key.signer().sign(message).unwrap()),
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+        );
+    }
+
+    #[test]
+    fn base64url_has_one_spelling() {
+        for good in ["", "_w", "__8", "____"] {
+            assert_eq!(encode(&decode(good).unwrap()), good);
+        }
+        // Bits that the last character has to spare, padding, the other alphabet, blanks, too few.
+        for bad in [
+            "_x", "_3", "__9", "__-", "_w==", "_w=", "__8=", "____=", "/w", "//8", "+w", "_w\n",
+            "_ w", " _w", "____\0", "__\u{ff}", "_", "____A",
+        ] {
+            assert_eq!(decode(bad), Err(TokenRejected), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A user store of your own, and the proof that it keeps the contract.
+//!
+//! Run it: `cargo run --example custom_store`; certify it: `cargo test --example custom_store`.
+#![expect(clippy::print_stdout, reason = "it shows what happens")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use adapters_local::testing_with;
+use anyhow::Result;
+use async_trait::async_trait;
+use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::{
+    DisplayName, Email, Password, PortError, RegisterRequest, RequestContext, Timestamp, User,
+    UserId,
+};
+use tokio::sync::RwLock;
+
+/// Accounts in a tree behind an asynchronous lock. A store over a database has a connection here, and
+/// makes each decision by one conditional statement instead of under one lock.
+#[derive(Default)]
+struct TreeStore {
+    users: RwLock<BTreeMap<Email, User>>,
+}
+
+impl TreeStore {
+    async fn change(
+        &self,
+        key: &UserKey,
+        change: impl FnOnce(&mut User) -> Update + Send,
+    ) -> Update {
+        match self.users.write().await.get_mut(&key.email) {
+            Some(user) if user.id == key.id => change(user),
+            _ => Update::Stale,
+        }
+    }
+}
+
+#[async_trait]
+impl UserStore for TreeStore {
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError> {
+        Ok(self.users.read().await.get(email).cloned())
+    }
+
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
+        Ok(self
+            .users
+            .read()
+            .await
+            .values()
+            .find(|user| user.id == id)
+            .cloned())
+    }
+
+    async fn insert(&self, user: User) -> Result<Insert, PortError> {
+        let mut users = self.users.write().await;
+        if users.contains_key(&user.email) {
+            return Ok(Insert::EmailTaken);
+        }
+        users.insert(user.email.clone(), user);
+        Ok(Insert::Inserted)
+    }
+
+    async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
+        let CredentialUpdate {
+            key,
+            expected,
+            next,
+            password_hash,
+            updated_at,
+        } = update;
+        let write = |user: &mut User| {
+            if user.credential_version != expected {
+                return Update::Stale;
+            }
+            user.credential_version = next;
+            user.password_hash = Some(password_hash);
+            user.updated_at = updated_at;
+            Update::Updated
+        };
+        Ok(self.change(&key, write).await)
+    }
+
+    async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
+        let write = |user: &mut User| {
+            user.last_login = Some(at);
+            Update::Updated
+        };
+        Ok(self.change(key, write).await)
+    }
+
+    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+        let mut users = self.users.write().await;
+        if users.get(&key.email).is_none_or(|user| user.id != key.id) {
+            return Ok(Update::Stale);
+        }
+        users.remove(&key.email);
+        Ok(Update::Updated)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let world = testing_with(|ports, _| ports.users = Arc::new(TreeStore::default()));
+    let request = RegisterRequest {
+        email: Email::parse("ann@example.com")?,
+        password: Password::new("correct horse battery")?,
+        name: DisplayName::parse("Ann")?,
+    };
+    let account = world.auth.register(request, &RequestContext::new()).await?;
+    println!("registered {} in a store of one's own", account.user_id);
+    Ok(())
+}

@@ -1,0 +1,366 @@
+//! The router on a port of this machine, over in-memory stores.
+//!
+//! Run it: `cargo run --example server`, then the lines that it prints. `--help` lists its settings.
+//! Mails are printed here unless `AUTH_SMTP_HOST` names a server. Accounts live as long as the process.
+#![expect(clippy::print_stdout, reason = "it talks to whoever started it")]
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, router};
+use adapters_local::memory::{MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemoryUsers};
+use adapters_local::{
+    Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, LocalMailQueue,
+    MailWorker, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
+    SmtpSettings, SystemClock, TokenProfile, TracingEvents,
+};
+use anyhow::{Context, Result, bail};
+use auth_domain::ports::{Entropy, Mailer, TokenIssuer};
+use auth_domain::{
+    Auth, Email, LinkBase, Locale, MasterSecret, OutgoingEmail, PortError, Ports, RateLimits,
+    Settings, TokenCheck,
+};
+use base64ct::{Base64, Encoding};
+use clap::{Parser, ValueEnum};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Sign-up, login and password reset over HTTP.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "AUTH_LISTEN", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Where accounts are kept.
+    #[arg(long, env = "AUTH_STORE", default_value = "memory")]
+    store: Store,
+    /// What mails call this service.
+    #[arg(long, env = "AUTH_SERVICE_NAME", default_value = "Example")]
+    service_name: String,
+    /// Language of answers to clients that ask for none we have.
+    #[arg(long, env = "AUTH_LANGUAGE", default_value = "en")]
+    language: Language,
+    /// Where reset links lead; https, or http on this machine. Default: /reset-password here.
+    #[arg(long, env = "AUTH_LINK_BASE")]
+    link_base: Option<String>,
+    /// At least 32 random bytes in base64 (`openssl rand -base64 32`). Default: new ones at each start.
+    #[arg(long, env = "AUTH_MASTER_SECRET", hide_env_values = true)]
+    master_secret: Option<String>,
+    /// The master secret before this one: tokens signed under it are still accepted.
+    #[arg(long, env = "AUTH_PREVIOUS_MASTER_SECRET", hide_env_values = true)]
+    previous_master_secret: Option<String>,
+    /// Issuer (`iss`) of access tokens.
+    #[arg(long, env = "AUTH_ISSUER", default_value = "http://127.0.0.1:3000")]
+    issuer: String,
+    /// Audience (`aud`) of access tokens.
+    #[arg(long, env = "AUTH_AUDIENCE", default_value = "example")]
+    audience: String,
+    /// Secret of at least 32 bytes for the HS256 `token` of the login answer (AlcoLook profile).
+    #[arg(long, env = "AUTH_COMPATIBILITY_SECRET", hide_env_values = true)]
+    compatibility_secret: Option<String>,
+    /// Read the account at each token check, so that a reset ends access tokens at once.
+    #[arg(long, env = "AUTH_STRICT_TOKENS")]
+    strict_tokens: bool,
+    /// Threads that hash passwords. Default: as many as there are cores.
+    #[arg(long, env = "AUTH_HASH_THREADS")]
+    hash_threads: Option<usize>,
+    /// Passwords that may wait to be hashed; beyond them the answer is 503.
+    #[arg(long, env = "AUTH_HASH_QUEUE")]
+    hash_queue: Option<usize>,
+    /// `off` turns off rate limits, waits after failures and mail caps: for development.
+    #[arg(long, env = "AUTH_RATE_LIMITS", default_value = "on")]
+    rate_limits: Switch,
+    /// Proxies of yours that each request passes; the client is read from X-Forwarded-For.
+    #[arg(long, env = "AUTH_TRUSTED_HOPS", default_value_t = 0)]
+    trusted_hops: usize,
+    /// Web origins that may call, separated by commas; `*` for all.
+    #[arg(long, env = "AUTH_ALLOWED_ORIGINS", value_delimiter = ',')]
+    allowed_origins: Vec<String>,
+    /// Mail server. Without one, mails are printed here.
+    #[arg(long, env = "AUTH_SMTP_HOST")]
+    smtp_host: Option<String>,
+    /// Port of the mail server. Default: 587, or 465 for `implicit`.
+    #[arg(long, env = "AUTH_SMTP_PORT")]
+    smtp_port: Option<u16>,
+    /// How the connection to the mail server is protected.
+    #[arg(long, env = "AUTH_SMTP_SECURITY", default_value = "starttls")]
+    smtp_security: Security,
+    /// Address that mails come from.
+    #[arg(long, env = "AUTH_SMTP_FROM")]
+    smtp_from: Option<String>,
+    /// Account at the mail server.
+    #[arg(long, env = "AUTH_SMTP_USER", requires = "smtp_password")]
+    smtp_user: Option<String>,
+    /// Password at the mail server.
+    #[arg(long, env = "AUTH_SMTP_PASSWORD", hide_env_values = true)]
+    smtp_password: Option<String>,
+    /// PEM file with certificates to trust besides the system's.
+    #[arg(long, env = "AUTH_SMTP_CA")]
+    smtp_ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Store {
+    Memory,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Language {
+    En,
+    Ko,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Security {
+    Starttls,
+    Implicit,
+    /// No protection: whoever reads the traffic takes accounts over.
+    DangerPlaintext,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
+    let address = listener.local_addr()?;
+    let (auth, worker) = compose(&arguments, address)?;
+    let service = router(auth.clone(), http_options(&arguments)?)
+        .into_make_service_with_connect_info::<SocketAddr>();
+    introduce(address);
+
+    let (stop_worker, stopped) = oneshot::channel::<()>();
+    let stopped = async { stopped.await.unwrap_or_default() };
+    let worker = tokio::spawn(worker.run(auth, stopped, Duration::from_secs(10)));
+    serve(listener, service).await?;
+    // The server takes no more requests; now the mails that they caused go out.
+    drop(stop_worker);
+    let drained = worker.await?;
+    println!("stopped; {} mails lost", drained.lost);
+    Ok(())
+}
+
+type Service =
+    axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr>;
+
+/// Until a signal comes, and then for ten seconds more while requests end.
+async fn serve(listener: TcpListener, service: Service) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (tell, told) = oneshot::channel();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let _ = tell.send(());
+    });
+    let patience = async {
+        if told.await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        } else {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        outcome = server => Ok(outcome?),
+        () = patience => Ok(()),
+    }
+}
+
+fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWorker)> {
+    let Store::Memory = arguments.store;
+    let entropy = Arc::new(OsEntropy::new());
+    let secret = master_secret(arguments, entropy.as_ref())?;
+    let previous = arguments
+        .previous_master_secret
+        .as_deref()
+        .map(decode_secret)
+        .transpose();
+    let previous = previous.context("AUTH_PREVIOUS_MASTER_SECRET")?;
+    let profile = TokenProfile::new(&arguments.issuer, &arguments.audience)
+        .context("AUTH_ISSUER, AUTH_AUDIENCE")?;
+    let signing_key = SigningKey::ed25519_from_master(&secret);
+    let verifier = JwtVerifier::from_masters(&secret, previous.as_ref(), profile.clone())?;
+    let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
+    let hasher = Argon2idHasher::new(hash_settings(arguments), Arc::clone(&entropy) as _)
+        .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
+    let (mail_queue, worker) = LocalMailQueue::new(LocalMailQueue::DEFAULT_CAPACITY);
+    let ports = Ports {
+        attempts: Arc::new(MemoryAttempts::new()),
+        clock: Arc::new(SystemClock::new()),
+        compatibility_issuer: compatibility_issuer(arguments)?,
+        entropy,
+        events: Arc::new(TracingEvents::new()),
+        hasher: Arc::new(hasher),
+        limiter: Arc::new(MemoryRateLimiter::new()),
+        mail_queue: Arc::new(mail_queue),
+        mailer: mailer(arguments)?,
+        reset_tokens: Arc::new(MemoryResetTokens::new()),
+        token_issuer: Arc::new(issuer),
+        token_verifier: Arc::new(verifier),
+        users: Arc::new(MemoryUsers::new()),
+    };
+    let base = link_base(arguments.link_base.as_deref(), address)?;
+    let mut settings = Settings::new(secret, base, &arguments.service_name);
+    if arguments.strict_tokens {
+        settings.token_check = TokenCheck::Strict;
+    }
+    if arguments.rate_limits == Switch::Off {
+        tracing::warn!("AUTH_RATE_LIMITS=off: anybody may guess and mail without end");
+        settings.limits = RateLimits::danger_off();
+        settings.attempts = None;
+    }
+    Ok((Auth::new(ports, settings)?, worker))
+}
+
+fn master_secret(arguments: &Arguments, entropy: &dyn Entropy) -> Result<MasterSecret> {
+    if let Some(text) = &arguments.master_secret {
+        return decode_secret(text).context("AUTH_MASTER_SECRET");
+    }
+    tracing::warn!("no AUTH_MASTER_SECRET: tokens and links end with this process");
+    let mut bytes = [0; MasterSecret::MIN_BYTES];
+    entropy.fill(&mut bytes)?;
+    Ok(MasterSecret::new(bytes)?)
+}
+
+fn decode_secret(text: &str) -> Result<MasterSecret> {
+    let Ok(bytes) = Base64::decode_vec(text.trim()) else {
+        bail!("a master secret is not base64")
+    };
+    Ok(MasterSecret::new(bytes)?)
+}
+
+fn compatibility_issuer(arguments: &Arguments) -> Result<Option<Arc<dyn TokenIssuer>>> {
+    let Some(secret) = &arguments.compatibility_secret else {
+        return Ok(None);
+    };
+    let issuer =
+        CompatibilityIssuer::new(secret.as_bytes()).context("AUTH_COMPATIBILITY_SECRET")?;
+    Ok(Some(Arc::new(issuer)))
+}
+
+fn hash_settings(arguments: &Arguments) -> Argon2idSettings {
+    let mut settings = Argon2idSettings::default();
+    settings.threads = arguments.hash_threads.unwrap_or(settings.threads);
+    settings.queue = arguments.hash_queue.unwrap_or(settings.queue);
+    settings
+}
+
+fn link_base(text: Option<&str>, address: SocketAddr) -> Result<LinkBase> {
+    let here = format!("http://{address}/reset-password");
+    let text = text.unwrap_or(&here);
+    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let parse = if local.iter().any(|prefix| text.starts_with(prefix)) {
+        LinkBase::danger_plain_http
+    } else {
+        LinkBase::parse
+    };
+    parse(text).with_context(|| format!("AUTH_LINK_BASE {text}"))
+}
+
+fn http_options(arguments: &Arguments) -> Result<HttpOptions> {
+    let mut options = HttpOptions::default();
+    options.default_locale = match arguments.language {
+        Language::En => Locale::En,
+        Language::Ko => Locale::Ko,
+    };
+    if let Some(trusted_hops) = NonZeroUsize::new(arguments.trusted_hops) {
+        options.client_address = ClientAddress::ForwardedFor { trusted_hops };
+    }
+    options.allowed_origins = match arguments.allowed_origins.as_slice() {
+        [any] if any == "*" => AllowedOrigins::DangerAny,
+        origins => {
+            let parsed = origins
+                .iter()
+                .map(|origin| origin.parse())
+                .collect::<Result<Vec<_>, _>>();
+            AllowedOrigins::Only(parsed.context("AUTH_ALLOWED_ORIGINS")?)
+        }
+    };
+    Ok(options)
+}
+
+fn mailer(arguments: &Arguments) -> Result<Arc<dyn Mailer>> {
+    let Some(host) = &arguments.smtp_host else {
+        return Ok(Arc::new(Terminal));
+    };
+    let from = arguments
+        .smtp_from
+        .as_deref()
+        .context("AUTH_SMTP_HOST needs AUTH_SMTP_FROM")?;
+    let mut settings = SmtpSettings::new(host, Email::parse(from).context("AUTH_SMTP_FROM")?);
+    settings.port = arguments.smtp_port;
+    settings.sender_name = Some(arguments.service_name.clone());
+    settings.security = match arguments.smtp_security {
+        Security::Starttls => SmtpSecurity::StartTls,
+        Security::Implicit => SmtpSecurity::ImplicitTls,
+        Security::DangerPlaintext => SmtpSecurity::DangerPlaintext,
+    };
+    if let Some(path) = &arguments.smtp_ca {
+        let pem = std::fs::read_to_string(path)
+            .with_context(|| format!("AUTH_SMTP_CA {}", path.display()))?;
+        settings.roots = SmtpRoots::SystemAnd(pem);
+    }
+    if let (Some(user), Some(password)) = (&arguments.smtp_user, &arguments.smtp_password) {
+        settings.credentials = Some(SmtpCredentials::new(user, password));
+    }
+    Ok(Arc::new(
+        SmtpMailer::new(settings).context("AUTH_SMTP_* settings")?,
+    ))
+}
+
+/// Prints mails instead of sending them, links and all: for trying things out.
+struct Terminal;
+
+#[async_trait::async_trait]
+impl Mailer for Terminal {
+    async fn send(&self, mail: &OutgoingEmail) -> Result<(), PortError> {
+        let (to, content) = (mail.to.as_str(), &mail.content);
+        println!(
+            "\n--- mail to {to}\nSubject: {}\n\n{}---\n",
+            content.subject,
+            content.text.as_str()
+        );
+        Ok(())
+    }
+}
+
+fn introduce(address: SocketAddr) {
+    let call = |path: &str, body: &str| {
+        format!(
+            "curl -i http://{address}/auth/{path} -H 'Content-Type: application/json' -d {body}"
+        )
+    };
+    let register =
+        r#"'{"email":"ann@example.com","password":"correct horse battery","name":"Ann"}'"#;
+    let old = r#"'{"email":"ann@example.com","password":"correct horse battery"}'"#;
+    let new = r#"'{"email":"ann@example.com","password":"a brand new staple"}'"#;
+    let forgot = r#"'{"email":"ann@example.com"}'"#;
+    let reset = r#""{\"token\":\"$TOKEN\",\"new_password\":\"a brand new staple\"}""#;
+    println!("listening on http://{address}\n");
+    println!("Try these six, in another terminal (add -H 'Accept-Language: ko' for Korean):\n");
+    println!("{}", call("register", register));
+    println!("{}", call("login", old));
+    println!("{}", call("forgot-password", forgot));
+    println!(
+        "\n(now set TOKEN to what follows `token=` in the mail that appears here: TOKEN=...)\n"
+    );
+    println!("{}", call("reset-password", reset));
+    println!("{}", call("login", new));
+    println!("{}   # refused: the old password\n", call("login", old));
+}

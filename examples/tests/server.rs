@@ -1,0 +1,332 @@
+//! The example server as a newcomer meets it: a child process on a free port, driven by a real client.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Built by cargo itself, so that it is there and current however the tests were started.
+fn executable() -> &'static PathBuf {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--offline",
+                "-p",
+                "examples",
+                "--example",
+                "server",
+            ])
+            .arg("--message-format=json")
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let built = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut executables =
+            built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
+        PathBuf::from(
+            executables
+                .next_back()
+                .unwrap_or_else(|| panic!("the server was not built")),
+        )
+    })
+}
+
+fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(executable());
+    command
+        .env_clear()
+        .env("AUTH_LISTEN", "127.0.0.1:0")
+        .envs(settings.iter().copied());
+    command
+}
+
+struct Server {
+    child: Child,
+    address: String,
+    lines: Mutex<Receiver<String>>,
+}
+
+impl Server {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let mut command = command(settings);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
+        let mut server = Self {
+            child,
+            address: String::new(),
+            lines,
+        };
+        let line = server.line_with("listening on http://");
+        line.split("http://")
+            .nth(1)
+            .unwrap()
+            .clone_into(&mut server.address);
+        server
+    }
+
+    fn line_with(&self, text: &str) -> String {
+        loop {
+            let line = self
+                .lines
+                .lock()
+                .unwrap()
+                .recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("the server printed no line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.post_in("en", path, body)
+    }
+
+    fn post_in(&self, language: &str, path: &str, body: &Value) -> (u16, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .into();
+        let mut response = agent
+            .post(format!("http://{}/auth/{path}", self.address))
+            .header("Content-Type", "application/json")
+            .header("Accept-Language", language)
+            .send(body.to_string())
+            .unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        (
+            response.status().as_u16(),
+            serde_json::from_str(&text).unwrap(),
+        )
+    }
+
+    /// The statuses of sixteen posts at once, sorted.
+    fn race(&self, path: &str, body: &Value) -> Vec<u16> {
+        let mut statuses: Vec<u16> = thread::scope(|scope| {
+            let posts: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| self.post(path, body).0))
+                .collect();
+            posts.into_iter().map(|post| post.join().unwrap()).collect()
+        });
+        statuses.sort_unstable();
+        statuses
+    }
+
+    fn register(&self) -> u16 {
+        self.post(
+            "register",
+            &json!({"email": EMAIL, "password": OLD, "name": "Ann"}),
+        )
+        .0
+    }
+
+    fn login(&self, password: &str) -> u16 {
+        self.post("login", &json!({"email": EMAIL, "password": password}))
+            .0
+    }
+
+    /// Asks for a reset mail and reads the token from the link in it, which stands alone on its line.
+    fn reset_token(&self) -> String {
+        assert_eq!(
+            self.post("forgot-password", &json!({"email": EMAIL})).0,
+            200
+        );
+        let line = self.line_with("/reset-password?token=");
+        assert!(
+            line.starts_with("http://"),
+            "the link does not stand alone: {line}"
+        );
+        line.split("token=").nth(1).unwrap().to_owned()
+    }
+
+    fn stop(mut self) -> bool {
+        let told = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
+        told.success() && self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_lines(output: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+const EMAIL: &str = "ann@example.com";
+const OLD: &str = "correct horse battery";
+const NEW: &str = "a brand new staple";
+
+#[test]
+fn the_six_steps_end_with_the_new_password_accepted_and_the_old_one_refused() {
+    for (language, refused) in [
+        ("en", "Email or password is wrong."),
+        ("ko", "이메일 또는 비밀번호가 올바르지 않습니다."),
+    ] {
+        let server = Server::start(&[("AUTH_LANGUAGE", language)]);
+        assert_eq!(server.register(), 201);
+        assert_eq!(server.login(OLD), 200);
+        let body = json!({"token": server.reset_token(), "new_password": NEW});
+        assert_eq!(server.post("reset-password", &body).0, 200);
+        assert_eq!(server.login(NEW), 200);
+        let login = json!({"email": EMAIL, "password": OLD});
+        let (status, answer) = server.post_in("xx", "login", &login);
+        assert_eq!((status, &answer["error"]), (401, &json!(refused)));
+    }
+}
+
+#[test]
+fn the_lines_that_it_prints_work_as_they_stand() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        println!("skipped: there is no curl here to run the printed lines with");
+        return;
+    }
+    let server = Server::start(&[]);
+    let lines: Vec<String> = (0..6).map(|_| server.line_with("curl -i")).collect();
+    let mut token = String::new();
+    let mut statuses = Vec::new();
+    for line in &lines {
+        let quiet = line.replace("curl -i", "curl -s -o /dev/null -w '%{http_code}'");
+        let run = Command::new("sh")
+            .args(["-c", &quiet])
+            .env("TOKEN", &token)
+            .output()
+            .unwrap();
+        statuses.push(String::from_utf8(run.stdout).unwrap());
+        if line.contains("forgot-password") {
+            let link = server.line_with("/reset-password?token=");
+            token = link.split("token=").nth(1).unwrap().to_owned();
+        }
+    }
+    assert_eq!(statuses, ["201", "200", "200", "200", "200", "401"]);
+}
+
+#[test]
+fn of_sixteen_registers_of_one_address_one_wins() {
+    let server = Server::start(&[]);
+    let body = json!({"email": EMAIL, "password": OLD, "name": "Ann"});
+    let mut expected = vec![409; 16];
+    expected[0] = 201;
+    assert_eq!(server.race("register", &body), expected);
+    assert_eq!(server.login(OLD), 200);
+}
+
+#[test]
+fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
+    let server = Server::start(&[]);
+    server.register();
+    let older = server.reset_token();
+    let newest = server.reset_token();
+    assert_ne!(older, newest);
+    let redeem = |token: &str| json!({"token": token, "new_password": NEW});
+    let mut expected = vec![400; 16];
+    expected[0] = 200;
+    assert_eq!(server.race("reset-password", &redeem(&newest)), expected);
+    assert_eq!(server.post("reset-password", &redeem(&older)).0, 400);
+    assert_eq!(server.login(OLD), 401);
+    assert_eq!(server.login(NEW), 200);
+    server.line_with("Your Example password was changed");
+}
+
+#[test]
+fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
+    let server = Server::start(&[]);
+    for length in [17 * 1024, 900 * 1024] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        let head = format!(
+            "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b'['; length]).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:.80}");
+        assert!(answer.contains("body_too_large"));
+    }
+    assert_eq!(server.register(), 201);
+}
+
+#[test]
+fn a_password_that_is_too_long_is_refused_alike_for_known_and_unknown_addresses() {
+    let server = Server::start(&[]);
+    server.register();
+    for email in [EMAIL, "nobody@example.com"] {
+        for (length, status, code) in [
+            (5000, 400, "password_too_long"),
+            (1 << 20, 413, "body_too_large"),
+        ] {
+            let body = json!({"email": email, "password": "p".repeat(length)});
+            let (answered, answer) = server.post("login", &body);
+            assert_eq!((answered, &answer["code"]), (status, &json!(code)));
+        }
+    }
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_and_is_named() {
+    for (name, value) in [
+        ("AUTH_ALLOWED_ORIGINS", "https://a\u{1}b"),
+        ("AUTH_COMPATIBILITY_SECRET", "canary-short"),
+        ("AUTH_HASH_THREADS", "0"),
+        ("AUTH_LINK_BASE", "http://example.com/reset"),
+        ("AUTH_LISTEN", "nowhere"),
+        ("AUTH_MASTER_SECRET", "Y2FuYXJ5"),
+        ("AUTH_MASTER_SECRET", "canary, not base64"),
+        ("AUTH_SMTP_FROM", "nobody"),
+        ("AUTH_STORE", "papyrus"),
+    ] {
+        let smtp = ("AUTH_SMTP_HOST", "mail.example.com");
+        let output =
+            command(&[smtp, ("AUTH_SMTP_FROM", "auth@example.com"), (name, value)]).output();
+        let output = output.unwrap();
+        assert!(!output.status.success(), "{name}={value} was taken");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let option = name["AUTH_".len()..].to_lowercase().replace('_', "-");
+        assert!(
+            said.contains(name) || said.contains(&option),
+            "{name} is not named: {said}"
+        );
+        assert!(
+            !said.contains("canary") && !said.contains("Y2Fu"),
+            "a secret is echoed: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_ends_it_in_good_order() {
+    let server = Server::start(&[]);
+    assert_eq!(server.register(), 201);
+    assert!(server.stop());
+}
