@@ -43,13 +43,7 @@ impl UserStore for TreeStore {
     }
 
     async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
-        Ok(self
-            .users
-            .read()
-            .await
-            .values()
-            .find(|user| user.id == id)
-            .cloned())
+        Ok(self.users.read().await.values().find(|user| user.id == id).cloned())
     }
 
     async fn insert(&self, user: User) -> Result<Insert, PortError> {
@@ -62,13 +56,7 @@ impl UserStore for TreeStore {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        let CredentialUpdate {
-            key,
-            expected,
-            next,
-            password_hash,
-            updated_at,
-        } = update;
+        let CredentialUpdate { key, expected, next, password_hash, updated_at } = update;
         let write = |user: &mut User| {
             if user.credential_version != expected {
                 return Update::Stale;
@@ -110,4 +98,15 @@ async fn main() -> Result<()> {
     let account = world.auth.register(request, &RequestContext::new()).await?;
     println!("registered {} in a store of one's own", account.user_id);
     Ok(())
+}
+
+#[cfg(test)]
+mod contract {
+    use super::*;
+
+    auth_domain::user_store_conformance! {
+        test: tokio::test(flavor = "multi_thread", worker_threads = 4),
+        spawn: tokio::spawn,
+        adapter: Arc::new(TreeStore::default()),
+    }
 }

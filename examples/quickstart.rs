@@ -20,22 +20,11 @@ async fn main() -> Result<()> {
     let password = Password::new("correct horse battery staple")?;
 
     let name = DisplayName::parse("Ann")?;
-    let request = RegisterRequest {
-        email: email.clone(),
-        password: password.clone(),
-        name,
-    };
+    let request = RegisterRequest { email: email.clone(), password: password.clone(), name };
     let account = auth.register(request, &context).await?;
-    println!(
-        "registered {} as {}",
-        account.email.as_str(),
-        account.user_id
-    );
+    println!("registered {} as {}", account.email.as_str(), account.user_id);
 
-    let request = LoginRequest {
-        email: email.clone(),
-        password: password.clone(),
-    };
+    let request = LoginRequest { email: email.clone(), password: password.clone() };
     let login = auth.login(request.clone(), &context).await?;
     let claims = auth.authenticate(login.access_token.expose()).await?;
     println!("logged in; the access token says {}", claims.user_id);
@@ -47,29 +36,13 @@ async fn main() -> Result<()> {
 
     let token = world.reset_token(&email).context("no link in the mail")?;
     let new_password = Password::new("a staple for the battery horse")?;
-    auth.reset_password(
-        ResetRequest {
-            token,
-            new_password: new_password.clone(),
-        },
-        &context,
-    )
-    .await?;
+    auth.reset_password(ResetRequest { token, new_password: new_password.clone() }, &context)
+        .await?;
     println!("the password is reset");
 
-    auth.login(
-        LoginRequest {
-            email,
-            password: new_password,
-        },
-        &context,
-    )
-    .await?;
+    auth.login(LoginRequest { email, password: new_password }, &context).await?;
     println!("logged in with the new password");
-    ensure!(
-        auth.login(request, &context).await.is_err(),
-        "the old password still works"
-    );
+    ensure!(auth.login(request, &context).await.is_err(), "the old password still works");
     println!("the old password is refused");
     Ok(())
 }

@@ -131,9 +131,7 @@ enum Security {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
@@ -186,11 +184,7 @@ fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWork
     let Store::Memory = arguments.store;
     let entropy = Arc::new(OsEntropy::new());
     let secret = master_secret(arguments, entropy.as_ref())?;
-    let previous = arguments
-        .previous_master_secret
-        .as_deref()
-        .map(decode_secret)
-        .transpose();
+    let previous = arguments.previous_master_secret.as_deref().map(decode_secret).transpose();
     let previous = previous.context("AUTH_PREVIOUS_MASTER_SECRET")?;
     let profile = TokenProfile::new(&arguments.issuer, &arguments.audience)
         .context("AUTH_ISSUER, AUTH_AUDIENCE")?;
@@ -239,9 +233,7 @@ fn master_secret(arguments: &Arguments, entropy: &dyn Entropy) -> Result<MasterS
 }
 
 fn decode_secret(text: &str) -> Result<MasterSecret> {
-    let Ok(bytes) = Base64::decode_vec(text.trim()) else {
-        bail!("a master secret is not base64")
-    };
+    let Ok(bytes) = Base64::decode_vec(text.trim()) else { bail!("a master secret is not base64") };
     Ok(MasterSecret::new(bytes)?)
 }
 
@@ -285,10 +277,7 @@ fn http_options(arguments: &Arguments) -> Result<HttpOptions> {
     options.allowed_origins = match arguments.allowed_origins.as_slice() {
         [any] if any == "*" => AllowedOrigins::DangerAny,
         origins => {
-            let parsed = origins
-                .iter()
-                .map(|origin| origin.parse())
-                .collect::<Result<Vec<_>, _>>();
+            let parsed = origins.iter().map(|origin| origin.parse()).collect::<Result<Vec<_>, _>>();
             AllowedOrigins::Only(parsed.context("AUTH_ALLOWED_ORIGINS")?)
         }
     };
@@ -299,10 +288,7 @@ fn mailer(arguments: &Arguments) -> Result<Arc<dyn Mailer>> {
     let Some(host) = &arguments.smtp_host else {
         return Ok(Arc::new(Terminal));
     };
-    let from = arguments
-        .smtp_from
-        .as_deref()
-        .context("AUTH_SMTP_HOST needs AUTH_SMTP_FROM")?;
+    let from = arguments.smtp_from.as_deref().context("AUTH_SMTP_HOST needs AUTH_SMTP_FROM")?;
     let mut settings = SmtpSettings::new(host, Email::parse(from).context("AUTH_SMTP_FROM")?);
     settings.port = arguments.smtp_port;
     settings.sender_name = Some(arguments.service_name.clone());
@@ -319,9 +305,7 @@ fn mailer(arguments: &Arguments) -> Result<Arc<dyn Mailer>> {
     if let (Some(user), Some(password)) = (&arguments.smtp_user, &arguments.smtp_password) {
         settings.credentials = Some(SmtpCredentials::new(user, password));
     }
-    Ok(Arc::new(
-        SmtpMailer::new(settings).context("AUTH_SMTP_* settings")?,
-    ))
+    Ok(Arc::new(SmtpMailer::new(settings).context("AUTH_SMTP_* settings")?))
 }
 
 /// Prints mails instead of sending them, links and all: for trying things out.

@@ -20,11 +20,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     }
     let token = token.trim();
     let well_formed = !token.is_empty() && !token.contains(|c: char| c.is_whitespace() || c == ',');
-    if well_formed {
-        Ok(token)
-    } else {
-        Err(malformed())
-    }
+    if well_formed { Ok(token) } else { Err(malformed()) }
 }
 
 #[cfg(test)]
@@ -36,14 +32,9 @@ mod tests {
     fn read(values: &[&[u8]]) -> Result<String, &'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(
-                header::AUTHORIZATION,
-                HeaderValue::from_bytes(value).unwrap(),
-            );
+            headers.append(header::AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        token(&headers)
-            .map(str::to_owned)
-            .map_err(|problem| problem.code())
+        token(&headers).map(str::to_owned).map_err(|problem| problem.code())
     }
 
     #[test]
@@ -59,10 +50,7 @@ mod tests {
             (&[&b"Bearer a b"[..]], "authorization_malformed"),
             (&[&b"Bearer a,b"[..]], "authorization_malformed"),
             (&[&b"Bearer \xff"[..]], "authorization_malformed"),
-            (
-                &[&b"Bearer a"[..], &b"Bearer b"[..]],
-                "authorization_malformed",
-            ),
+            (&[&b"Bearer a"[..], &b"Bearer b"[..]], "authorization_malformed"),
         ] {
             assert_eq!(read(values), Err(code), "{values:?}");
         }

@@ -38,11 +38,7 @@ async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, Problem> {
             break;
         }
     }
-    if seen > MAX_BYTES {
-        Err(Problem::of("body_too_large"))
-    } else {
-        Ok(bytes)
-    }
+    if seen > MAX_BYTES { Err(Problem::of("body_too_large")) } else { Ok(bytes) }
 }
 
 async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Problem> {

@@ -57,10 +57,7 @@ impl Service {
         let mut context = RequestContext::new().in_locale(locale);
         context.source = self.options.client_address.of(&parts);
         let bytes = body::read(&parts.headers, body, self.options.body_timeout).await?;
-        Ok(Call {
-            context,
-            fields: Fields::parse(&bytes, names)?,
-        })
+        Ok(Call { context, fields: Fields::parse(&bytes, names)? })
     }
 }
 
@@ -79,13 +76,7 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, locale: Locale, answer: &T)
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(
-        header::CONTENT_LANGUAGE,
-        HeaderValue::from_static(locale.tag()),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
     response
 }

@@ -24,10 +24,7 @@ pub enum ClientAddress {
 
 impl ClientAddress {
     pub(crate) fn of(self, parts: &Parts) -> Option<IpAddr> {
-        let connection = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0.ip());
+        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let address = match self {
             Self::Connection => connection,
             Self::ForwardedFor { trusted_hops } => forwarded(parts, trusted_hops).or(connection),
@@ -46,19 +43,14 @@ fn forwarded(parts: &Parts, trusted_hops: NonZeroUsize) -> Option<IpAddr> {
         .iter()
         .map(|value| value.to_str().unwrap_or_default())
         .collect();
-    let entry = values
-        .iter()
-        .flat_map(|value| value.split(','))
-        .rev()
-        .nth(trusted_hops.get() - 1)?;
+    let entry =
+        values.iter().flat_map(|value| value.split(',')).rev().nth(trusted_hops.get() - 1)?;
     parse_entry(entry.trim())
 }
 
 /// An address, or an address with a port, as proxies write them.
 fn parse_entry(entry: &str) -> Option<IpAddr> {
-    let bracketed = entry
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let bracketed = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bracketed
         .unwrap_or(entry)
         .parse()
@@ -101,10 +93,7 @@ mod tests {
         let spoofed = ["6.6.6.6, 203.0.113.7"];
         assert_eq!(read(&spoofed, 0).as_deref(), Some("10.0.0.1"));
         assert_eq!(read(&spoofed, 1).as_deref(), Some("203.0.113.7"));
-        assert_eq!(
-            read(&["6.6.6.6", "203.0.113.7, 192.0.2.1"], 2).as_deref(),
-            Some("203.0.113.7")
-        );
+        assert_eq!(read(&["6.6.6.6", "203.0.113.7, 192.0.2.1"], 2).as_deref(), Some("203.0.113.7"));
     }
 
     #[test]
@@ -116,11 +105,7 @@ mod tests {
             (&["1.2.3.4, "], 1),
             (&["\u{e9}"], 1),
         ] {
-            assert_eq!(
-                read(headers, hops).as_deref(),
-                Some("10.0.0.1"),
-                "{headers:?}"
-            );
+            assert_eq!(read(headers, hops).as_deref(), Some("10.0.0.1"), "{headers:?}");
         }
     }
 

@@ -19,15 +19,10 @@ impl Fields {
     /// # Errors
     /// The first thing wrong with the body.
     pub(crate) fn parse(body: &[u8], names: &'static [&'static str]) -> Result<Self, Problem> {
-        let mut found = Found {
-            names,
-            values: vec![None; names.len()],
-            problem: None,
-        };
+        let mut found = Found { names, values: vec![None; names.len()], problem: None };
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let read = (&mut deserializer)
-            .deserialize_map(&mut found)
-            .and_then(|()| deserializer.end());
+        let read =
+            (&mut deserializer).deserialize_map(&mut found).and_then(|()| deserializer.end());
         match read {
             Ok(()) => found.complete(),
             Err(error) if error.is_data() => Err(Problem::of("body_not_object")),
@@ -38,9 +33,7 @@ impl Fields {
     /// The value of one of the names asked for.
     pub(crate) fn take(&mut self, name: &'static str) -> Zeroizing<String> {
         let index = self.names.iter().position(|known| *known == name);
-        index
-            .and_then(|index| self.values[index].take())
-            .unwrap_or_default()
+        index.and_then(|index| self.values[index].take()).unwrap_or_default()
     }
 }
 
@@ -73,10 +66,7 @@ impl Found {
         }
         match self.values.iter().position(Option::is_none) {
             Some(missing) => Err(Problem::of("field_missing").about(self.names[missing])),
-            None => Ok(Fields {
-                names: self.names,
-                values: self.values,
-            }),
+            None => Ok(Fields { names: self.names, values: self.values }),
         }
     }
 }
@@ -165,9 +155,7 @@ mod tests {
 
     fn refused(body: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
         let parsed = Fields::parse(body, &["email", "password"]);
-        parsed
-            .err()
-            .map(|problem| (problem.code(), problem.field()))
+        parsed.err().map(|problem| (problem.code(), problem.field()))
     }
 
     #[test]
@@ -178,99 +166,50 @@ mod tests {
         assert_eq!(fields.take("password").as_str(), "p\u{0}\u{d55c}");
     }
 
+    fn all_refused(expected: &[(&str, &'static str, Option<&'static str>)]) {
+        for (body, code, field) in expected {
+            assert_eq!(refused(body.as_bytes()), Some((*code, *field)), "{body:.80}");
+        }
+    }
+
     #[test]
-    fn each_fault_has_its_code() {
-        let deep = |n: usize| {
-            format!(
-                r#"{{"email":{}{},"password":"p"}}"#,
-                "[".repeat(n),
-                "]".repeat(n)
-            )
-        };
-        for (body, code, field) in [
+    fn a_body_that_is_no_object_is_refused() {
+        all_refused(&[
             (r"", "malformed_json", None),
             (r"{", "malformed_json", None),
             (r#"{"email":"e","password":"p"} x"#, "malformed_json", None),
             (r#"{"email":"e","password":"p",}"#, "malformed_json", None),
-            (
-                r#"{"email":"\uD800","password":"p"}"#,
-                "malformed_json",
-                None,
-            ),
+            (r#"{"email":"\uD800","password":"p"}"#, "malformed_json", None),
             (r#"{"email":"e","password":"p"#, "malformed_json", None),
             (r"[]", "body_not_object", None),
             (r#""text""#, "body_not_object", None),
             (r"null", "body_not_object", None),
             (r"12", "body_not_object", None),
+        ]);
+        let not_utf_8 = b"{\"email\":\"\xff\",\"password\":\"p\"}";
+        assert_eq!(refused(not_utf_8), Some(("malformed_json", None)));
+        assert_eq!(refused(&vec![b'['; 100_000]), Some(("body_not_object", None)));
+    }
+
+    #[test]
+    fn a_field_that_is_missing_doubled_unknown_or_no_string_is_refused() {
+        let deep =
+            format!(r#"{{"email":{}{},"password":"p"}}"#, "[".repeat(8_000), "]".repeat(8_000));
+        all_refused(&[
             (r"{}", "field_missing", Some("email")),
             (r#"{"email":"e"}"#, "field_missing", Some("password")),
-            (
-                r#"{"email":null,"password":"p"}"#,
-                "field_missing",
-                Some("email"),
-            ),
-            (
-                r#"{"email":"e","password":12}"#,
-                "field_wrong_type",
-                Some("password"),
-            ),
-            (
-                r#"{"email":"e","password":-1}"#,
-                "field_wrong_type",
-                Some("password"),
-            ),
+            (r#"{"email":null,"password":"p"}"#, "field_missing", Some("email")),
+            (r#"{"email":"e","password":12}"#, "field_wrong_type", Some("password")),
+            (r#"{"email":"e","password":-1}"#, "field_wrong_type", Some("password")),
             (r#"{"email":"e","password":1e999}"#, "malformed_json", None),
-            (
-                r#"{"email":1.5,"password":"p"}"#,
-                "field_wrong_type",
-                Some("email"),
-            ),
-            (
-                r#"{"email":true,"password":"p"}"#,
-                "field_wrong_type",
-                Some("email"),
-            ),
-            (
-                r#"{"email":["e"],"password":"p"}"#,
-                "field_wrong_type",
-                Some("email"),
-            ),
-            (
-                r#"{"email":{"$ne":""},"password":"p"}"#,
-                "field_wrong_type",
-                Some("email"),
-            ),
-            (
-                r#"{"email":"e","email":"f","password":"p"}"#,
-                "field_duplicate",
-                Some("email"),
-            ),
-            (
-                r#"{"email":"e","\u0065mail":"f","password":"p"}"#,
-                "field_duplicate",
-                Some("email"),
-            ),
-            (
-                r#"{"email":"e","password":"p","role":"admin"}"#,
-                "field_unknown",
-                None,
-            ),
-            (&deep(8_000), "field_wrong_type", Some("email")),
-        ] {
-            assert_eq!(
-                refused(body.as_bytes()),
-                Some((code, field)),
-                "{:.80}",
-                body
-            );
-        }
-        assert_eq!(
-            refused(b"{\"email\":\"\xff\",\"password\":\"p\"}"),
-            Some(("malformed_json", None))
-        );
-        assert_eq!(
-            refused(&vec![b'['; 100_000]),
-            Some(("body_not_object", None))
-        );
+            (r#"{"email":1.5,"password":"p"}"#, "field_wrong_type", Some("email")),
+            (r#"{"email":true,"password":"p"}"#, "field_wrong_type", Some("email")),
+            (r#"{"email":["e"],"password":"p"}"#, "field_wrong_type", Some("email")),
+            (r#"{"email":{"$ne":""},"password":"p"}"#, "field_wrong_type", Some("email")),
+            (r#"{"email":"e","email":"f","password":"p"}"#, "field_duplicate", Some("email")),
+            (r#"{"email":"e","\u0065mail":"f","password":"p"}"#, "field_duplicate", Some("email")),
+            (r#"{"email":"e","password":"p","role":"admin"}"#, "field_unknown", None),
+            (&deep, "field_wrong_type", Some("email")),
+        ]);
     }
 }

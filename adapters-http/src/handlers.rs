@@ -57,9 +57,7 @@ pub(crate) async fn register(State(service): State<Service>, request: Request) -
         let account = service.auth.register(request, &call.context).await?;
         Ok(Account::new(account.user_id, &account.email, &account.name))
     };
-    service
-        .answer(request, &["email", "password", "name"], success, work)
-        .await
+    service.answer(request, &["email", "password", "name"], success, work).await
 }
 
 pub(crate) async fn login(State(service): State<Service>, request: Request) -> Response {
@@ -73,17 +71,12 @@ pub(crate) async fn login(State(service): State<Service>, request: Request) -> R
         let login = service.auth.login(request, &call.context).await?;
         Ok(tokens(&login))
     };
-    service
-        .answer(request, &["email", "password"], success, work)
-        .await
+    service.answer(request, &["email", "password"], success, work).await
 }
 
 fn tokens(login: &Login) -> Tokens {
     let access_token = login.access_token.expose();
-    let token = login
-        .compatibility_token
-        .as_ref()
-        .map_or(access_token, SignedToken::expose);
+    let token = login.compatibility_token.as_ref().map_or(access_token, SignedToken::expose);
     Tokens {
         account: Account::new(login.user_id, &login.email, &login.name),
         token: token.to_owned(),
@@ -97,10 +90,7 @@ pub(crate) async fn forgot_password(State(service): State<Service>, request: Req
     let success = (StatusCode::OK, &language::RESET_REQUESTED);
     let work = async |service: Service, mut call: Call| {
         let email = Email::parse(&call.fields.take("email"))?;
-        service
-            .auth
-            .request_password_reset(email, &call.context)
-            .await?;
+        service.auth.request_password_reset(email, &call.context).await?;
         Ok(Nothing {})
     };
     service.answer(request, &["email"], success, work).await
@@ -124,9 +114,7 @@ pub(crate) async fn reset_password(State(service): State<Service>, request: Requ
             },
         }
     };
-    service
-        .answer(request, &["token", "new_password"], success, work)
-        .await
+    service.answer(request, &["token", "new_password"], success, work).await
 }
 
 pub(crate) async fn me(State(service): State<Service>, headers: HeaderMap) -> Response {
@@ -150,9 +138,5 @@ struct Health {
 }
 
 pub(crate) async fn healthz(State(service): State<Service>, headers: HeaderMap) -> Response {
-    json(
-        StatusCode::OK,
-        service.options.locale(&headers),
-        &Health { status: "ok" },
-    )
+    json(StatusCode::OK, service.options.locale(&headers), &Health { status: "ok" })
 }

@@ -53,10 +53,7 @@ struct Service {
 /// request's extensions. Without it no limit by source applies, and a warning is logged once.
 pub fn router(auth: Auth, options: HttpOptions) -> Router {
     let cors = options.allowed_origins.layer();
-    let service = Service {
-        auth,
-        options: Arc::new(options),
-    };
+    let service = Service { auth, options: Arc::new(options) };
     let forgot = post(handlers::forgot_password);
     Router::new()
         .route("/auth/register", post(handlers::register))
@@ -69,9 +66,7 @@ pub fn router(auth: Auth, options: HttpOptions) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(service)
-        .layer(CatchPanicLayer::custom(|_| {
-            Problem::of("internal_error").in_default_language()
-        }))
+        .layer(CatchPanicLayer::custom(|_| Problem::of("internal_error").in_default_language()))
         .layer(cors)
         .layer(constant(header::CACHE_CONTROL, "no-store"))
         .layer(constant(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -58,8 +58,7 @@ impl HttpOptions {
 
 fn preferred(accept_language: &str) -> Option<Locale> {
     let tags = accept_language::parse(accept_language);
-    tags.iter()
-        .find_map(|tag| Locale::from_tag(tag.split('-').next()?))
+    tags.iter().find_map(|tag| Locale::from_tag(tag.split('-').next()?))
 }
 
 impl AllowedOrigins {
@@ -71,11 +70,7 @@ impl AllowedOrigins {
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::GET, Method::POST])
-            .allow_headers([
-                header::ACCEPT_LANGUAGE,
-                header::AUTHORIZATION,
-                header::CONTENT_TYPE,
-            ])
+            .allow_headers([header::ACCEPT_LANGUAGE, header::AUTHORIZATION, header::CONTENT_TYPE])
             .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
             .max_age(Duration::from_mins(10))
     }

@@ -46,11 +46,7 @@ struct Row {
 }
 
 const fn row(status: StatusCode, code: &'static str, en: &'static str, ko: &'static str) -> Row {
-    Row {
-        code,
-        status,
-        sentences: Sentences { en, ko },
-    }
+    Row { code, status, sentences: Sentences { en, ko } }
 }
 
 const INTERNAL: Row = row(
@@ -253,31 +249,17 @@ const ROWS: &[Row] = &[
 impl Problem {
     /// The problem of a code of the table; an unknown one is an internal error.
     pub(crate) fn of(code: &str) -> Self {
-        let row = ROWS
-            .iter()
-            .find(|row| row.code == code)
-            .unwrap_or(&INTERNAL);
-        Self {
-            row,
-            field: None,
-            limit: None,
-            retry_after: None,
-        }
+        let row = ROWS.iter().find(|row| row.code == code).unwrap_or(&INTERNAL);
+        Self { row, field: None, limit: None, retry_after: None }
     }
 
     /// The same problem with one field of the body.
     pub(crate) fn about(self, field: &'static str) -> Self {
-        Self {
-            field: Some(field),
-            ..self
-        }
+        Self { field: Some(field), ..self }
     }
 
     fn retry_after(self, pause: Duration) -> Self {
-        Self {
-            retry_after: Some(pause),
-            ..self
-        }
+        Self { retry_after: Some(pause), ..self }
     }
 
     #[cfg(test)]
@@ -296,11 +278,7 @@ impl Problem {
 
     /// The answer, with the headers that its status asks for (RFC 9110, 6750 section 3, 6585 section 4).
     pub(crate) fn in_language(&self, locale: Locale) -> Response {
-        let Row {
-            code,
-            status,
-            sentences,
-        } = self.row;
+        let Row { code, status, sentences } = self.row;
         let sentence = sentences.in_language(locale);
         let body = Body9457 {
             r#type: "about:blank",
@@ -332,10 +310,7 @@ impl Problem {
         if let Some(challenge) = challenge {
             headers.insert(header::WWW_AUTHENTICATE, constant(challenge));
         }
-        let waits = [
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::TOO_MANY_REQUESTS,
-        ];
+        let waits = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
         if waits.contains(&self.row.status) {
             let seconds = whole_seconds(self.retry_after.unwrap_or_default());
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -373,10 +348,7 @@ fn refused_password(violation: PolicyViolation) -> Problem {
         PolicyViolation::TooLong { max } => Some(max),
         _ => None,
     };
-    Problem {
-        limit,
-        ..coded(violation.code())
-    }
+    Problem { limit, ..coded(violation.code()) }
 }
 
 impl From<EmailError> for Problem {
@@ -484,20 +456,10 @@ mod tests {
     #[test]
     fn every_code_has_one_row_and_words_in_each_language() {
         for (index, row) in ROWS.iter().enumerate() {
-            assert!(
-                ROWS[..index].iter().all(|other| other.code != row.code),
-                "{}",
-                row.code
-            );
-            let words = Locale::ALL
-                .iter()
-                .map(|locale| row.sentences.in_language(*locale));
+            assert!(ROWS[..index].iter().all(|other| other.code != row.code), "{}", row.code);
+            let words = Locale::ALL.iter().map(|locale| row.sentences.in_language(*locale));
             assert!(words.clone().all(|sentence| !sentence.is_empty()));
-            assert!(
-                row.sentences.en.is_ascii() && !row.sentences.ko.is_ascii(),
-                "{}",
-                row.code
-            );
+            assert!(row.sentences.en.is_ascii() && !row.sentences.ko.is_ascii(), "{}", row.code);
         }
     }
 

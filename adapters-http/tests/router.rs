@@ -1,5 +1,5 @@
 //! The router as a client sees it, over in-memory adapters and without a socket.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,10 +34,7 @@ impl Answer {
     }
 
     fn code(&self) -> (u16, String) {
-        (
-            self.status.as_u16(),
-            self.json()["code"].as_str().unwrap_or_default().to_owned(),
-        )
+        (self.status.as_u16(), self.json()["code"].as_str().unwrap_or_default().to_owned())
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -51,9 +48,7 @@ impl Client {
     }
 
     fn with(world: &Testing, options: HttpOptions) -> Self {
-        Self {
-            router: router(world.auth.clone(), options),
-        }
+        Self { router: router(world.auth.clone(), options) }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -61,11 +56,7 @@ impl Client {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text,
-        }
+        Answer { status: parts.status, headers: parts.headers, text }
     }
 
     async fn post_raw(&self, path: &str, body: impl Into<Body>, language: Option<&str>) -> Answer {
@@ -88,11 +79,7 @@ impl Client {
     }
 
     async fn login(&self, password: &str) -> Answer {
-        self.post(
-            "/auth/login",
-            json!({"email": "ann@example.com", "password": password}),
-        )
-        .await
+        self.post("/auth/login", json!({"email": "ann@example.com", "password": password})).await
     }
 
     async fn get(&self, path: &str, authorization: &[&str]) -> Answer {
@@ -112,9 +99,7 @@ fn ann() -> Email {
 }
 
 async fn token_of(world: &Testing, client: &Client) -> String {
-    client
-        .post("/auth/forgot-password", json!({"email": "ann@example.com"}))
-        .await;
+    client.post("/auth/forgot-password", json!({"email": "ann@example.com"})).await;
     world.deliver_mail().await;
     world.reset_token(&ann()).unwrap().expose().to_string()
 }
@@ -140,19 +125,14 @@ async fn the_installed_app_finds_the_fields_that_it_reads() {
     let tokens = login.json();
     assert_eq!(tokens["user_id"], body["user_id"]);
     assert_eq!(tokens["token"], tokens["access_token"]);
-    assert_eq!(
-        (&tokens["token_type"], &tokens["expires_in"]),
-        (&json!("Bearer"), &json!(900))
-    );
+    assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(900)));
 
     let again = client.register().await;
     assert_eq!(again.code(), (409, "email_taken".into()));
     assert_eq!(again.json()["error"], "이미 가입된 이메일입니다.");
     for path in ["/auth/forgot-password", "/auth/forgotpassword"] {
         let known = client.post(path, json!({"email": "ann@example.com"})).await;
-        let unknown = client
-            .post(path, json!({"email": "nobody@example.com"}))
-            .await;
+        let unknown = client.post(path, json!({"email": "nobody@example.com"})).await;
         assert_eq!(known.status, StatusCode::OK);
         assert_eq!((known.text, known.headers), (unknown.text, unknown.headers));
     }
@@ -167,13 +147,7 @@ async fn with_a_compatibility_issuer_the_two_tokens_differ_and_only_ours_lets_in
     client.register().await;
     let tokens = client.login(OLD).await.json();
     let bearer = |name: &str| format!("Bearer {}", tokens[name].as_str().unwrap());
-    assert_eq!(
-        client
-            .get("/auth/me", &[&bearer("access_token")])
-            .await
-            .status,
-        StatusCode::OK
-    );
+    assert_eq!(client.get("/auth/me", &[&bearer("access_token")]).await.status, StatusCode::OK);
     let refused = client.get("/auth/me", &[&bearer("token")]).await;
     assert_eq!(refused.code(), (401, "token_invalid".into()));
 }
@@ -181,11 +155,7 @@ async fn with_a_compatibility_issuer_the_two_tokens_differ_and_only_ours_lets_in
 #[tokio::test]
 async fn a_password_is_forgotten_and_reset_in_both_languages() {
     for (language, subject, done) in [
-        (
-            "en",
-            "Reset your Example password",
-            "Your new password is set. Log in with it.",
-        ),
+        ("en", "Reset your Example password", "Your new password is set. Log in with it."),
         (
             "ko-KR,ko;q=0.9",
             "Example 비밀번호 재설정",
@@ -196,27 +166,17 @@ async fn a_password_is_forgotten_and_reset_in_both_languages() {
         let client = Client::of(&world);
         client.register().await;
         let body = json!({"email": "ann@example.com"}).to_string();
-        client
-            .post_raw("/auth/forgot-password", body, Some(language))
-            .await;
+        client.post_raw("/auth/forgot-password", body, Some(language)).await;
         world.deliver_mail().await;
-        assert_eq!(
-            world.mailbox.latest(&ann()).unwrap().content.subject,
-            subject
-        );
+        assert_eq!(world.mailbox.latest(&ann()).unwrap().content.subject, subject);
         let token = world.reset_token(&ann()).unwrap().expose();
         let body = json!({"token": *token, "new_password": NEW}).to_string();
-        let reset = client
-            .post_raw("/auth/reset-password", body.clone(), Some(language))
-            .await;
+        let reset = client.post_raw("/auth/reset-password", body.clone(), Some(language)).await;
         assert_eq!(reset.status, StatusCode::OK);
         assert_eq!(reset.json(), json!({"message": done}));
         assert_eq!(reset.header("content-language"), Some(&language[..2]));
         assert_eq!(client.login(NEW).await.status, StatusCode::OK);
-        assert_eq!(
-            client.login(OLD).await.code(),
-            (401, "credentials_rejected".into())
-        );
+        assert_eq!(client.login(OLD).await.code(), (401, "credentials_rejected".into()));
         let again = client.post_raw("/auth/reset-password", body, None).await;
         assert_eq!(again.code(), (400, "reset_token_invalid".into()));
     }
@@ -227,10 +187,7 @@ async fn a_bearer_is_told_who_he_is() {
     let world = testing();
     let client = Client::of(&world);
     let account = client.register().await.json();
-    let token = client.login(OLD).await.json()["access_token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let token = client.login(OLD).await.json()["access_token"].as_str().unwrap().to_owned();
     let me = client.get("/auth/me", &[&format!("bearer {token}")]).await;
     let expected =
         json!({"user_id": account["user_id"], "email": "ann@example.com", "name": "안 Ann"});
@@ -246,17 +203,9 @@ async fn with_strict_checks_a_reset_ends_access_tokens_at_once() {
         let world = testing_with(|_, settings| settings.token_check = check);
         let client = Client::of(&world);
         client.register().await;
-        let token = client.login(OLD).await.json()["access_token"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let token = client.login(OLD).await.json()["access_token"].as_str().unwrap().to_owned();
         let link = token_of(&world, &client).await;
-        client
-            .post(
-                "/auth/reset-password",
-                json!({"token": link, "new_password": NEW}),
-            )
-            .await;
+        client.post("/auth/reset-password", json!({"token": link, "new_password": NEW})).await;
         let me = client.get("/auth/me", &[&format!("Bearer {token}")]).await;
         assert_eq!(me.status.as_u16(), expected, "{check:?}");
     }
@@ -269,30 +218,21 @@ async fn every_refusal_is_a_problem_with_the_headers_of_its_status() {
     let client = Client::of(&testing());
     let missing = client.get("/auth/me", &[]).await;
     assert_eq!(missing.code(), (401, "token_missing".into()));
-    assert_eq!(
-        missing.header("www-authenticate"),
-        Some("Bearer realm=\"auth\"")
-    );
+    assert_eq!(missing.header("www-authenticate"), Some("Bearer realm=\"auth\""));
     let invalid = client.get("/auth/me", &["Bearer a.b.c"]).await;
     let challenge = "Bearer realm=\"auth\", error=\"invalid_token\"";
     assert_eq!(invalid.header("www-authenticate"), Some(challenge));
     let doubled = client.get("/auth/me", &["Bearer a", "Bearer b"]).await;
     assert_eq!(doubled.code(), (400, "authorization_malformed".into()));
     let rejected = client.login(OLD).await;
-    assert_eq!(
-        rejected.header("www-authenticate"),
-        Some("Bearer realm=\"auth\"")
-    );
+    assert_eq!(rejected.header("www-authenticate"), Some("Bearer realm=\"auth\""));
     let nowhere = client.get("/auth/nowhere", &[]).await;
     assert_eq!(nowhere.code(), (404, "not_found".into()));
     let wrong_method = client.get("/auth/login", &[]).await;
     assert_eq!(wrong_method.code(), (405, "method_not_allowed".into()));
     assert_eq!(wrong_method.header("allow"), Some("POST"));
     for answer in [missing, invalid, doubled, rejected, nowhere, wrong_method] {
-        assert_eq!(
-            answer.header("content-type"),
-            Some("application/problem+json")
-        );
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         let body = answer.json();
@@ -336,18 +276,12 @@ async fn one_source_is_limited_and_another_is_not() {
             .unwrap()
     };
     for _ in 0..30 {
-        assert_eq!(
-            client.send(from([192, 0, 2, 1])).await.status,
-            StatusCode::OK
-        );
+        assert_eq!(client.send(from([192, 0, 2, 1])).await.status, StatusCode::OK);
     }
     let limited = client.send(from([192, 0, 2, 1])).await;
     assert_eq!(limited.code(), (429, "rate_limited".into()));
     assert_eq!(limited.header("retry-after"), Some("120"));
-    assert_eq!(
-        client.send(from([192, 0, 2, 2])).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(client.send(from([192, 0, 2, 2])).await.status, StatusCode::OK);
 }
 
 // Bad input.
@@ -388,42 +322,14 @@ async fn bad_bodies_have_stable_codes_on_every_route() {
 async fn fields_that_are_null_doubled_or_of_another_type_are_named() {
     let client = Client::of(&testing());
     for (body, code, field) in [
-        (
-            r#"{"email":null,"password":"p"}"#,
-            "field_missing",
-            json!("email"),
-        ),
+        (r#"{"email":null,"password":"p"}"#, "field_missing", json!("email")),
         (r#"{"email":"a@b.c"}"#, "field_missing", json!("password")),
-        (
-            r#"{"email":7,"password":"p"}"#,
-            "field_wrong_type",
-            json!("email"),
-        ),
-        (
-            r#"{"email":"a@b.c","password":["p"]}"#,
-            "field_wrong_type",
-            json!("password"),
-        ),
-        (
-            r#"{"email":"a@b.c","email":"d@e.f","password":"p"}"#,
-            "field_duplicate",
-            json!("email"),
-        ),
-        (
-            r#"{"email":"a@b.c","password":"p","user_id":"x"}"#,
-            "field_unknown",
-            Value::Null,
-        ),
-        (
-            r#"{"email":"a@b.c","password":""}"#,
-            "password_empty",
-            json!("password"),
-        ),
-        (
-            r#"{"email":"a@@b.c","password":"p"}"#,
-            "email_invalid",
-            json!("email"),
-        ),
+        (r#"{"email":7,"password":"p"}"#, "field_wrong_type", json!("email")),
+        (r#"{"email":"a@b.c","password":["p"]}"#, "field_wrong_type", json!("password")),
+        (r#"{"email":"a@b.c","email":"d@e.f","password":"p"}"#, "field_duplicate", json!("email")),
+        (r#"{"email":"a@b.c","password":"p","user_id":"x"}"#, "field_unknown", Value::Null),
+        (r#"{"email":"a@b.c","password":""}"#, "password_empty", json!("password")),
+        (r#"{"email":"a@@b.c","password":"p"}"#, "email_invalid", json!("email")),
     ] {
         let answer = client.post_raw("/auth/login", body, None).await;
         assert_eq!(answer.code(), (400, code.into()), "{body}");
@@ -441,21 +347,14 @@ async fn only_plain_json_is_read() {
         &[("Content-Type", "application/x-www-form-urlencoded")],
         &[("Content-Type", "application/json; charset=utf-16")],
         &[("Content-Type", "application/jsonp")],
-        &[
-            ("Content-Type", "application/json"),
-            ("Content-Encoding", "gzip"),
-        ],
+        &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
     ] {
         let mut request = Request::post("/auth/forgot-password");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let answer = client.send(request.body(body()).unwrap()).await;
-        assert_eq!(
-            answer.code(),
-            (415, "unsupported_media_type".into()),
-            "{headers:?}"
-        );
+        assert_eq!(answer.code(), (415, "unsupported_media_type".into()), "{headers:?}");
     }
 }
 
@@ -477,14 +376,7 @@ async fn addresses_and_names_that_would_break_a_mail_are_refused() {
         let answer = client.post("/auth/register", body).await;
         assert_eq!(answer.code(), (400, "email_invalid".into()), "{email:?}");
     }
-    for name in [
-        "",
-        " ",
-        "Ann\r\nX-Header: 1",
-        "Ann\u{0}",
-        "\u{202e}nnA",
-        &"n".repeat(101),
-    ] {
+    for name in ["", " ", "Ann\r\nX-Header: 1", "Ann\u{0}", "\u{202e}nnA", &"n".repeat(101)] {
         let body = json!({"email": "ann@example.com", "password": OLD, "name": name});
         let answer = client.post("/auth/register", body).await;
         assert_eq!(answer.code(), (400, "name_invalid".into()), "{name:?}");
@@ -494,21 +386,14 @@ async fn addresses_and_names_that_would_break_a_mail_are_refused() {
 #[tokio::test]
 async fn spellings_of_one_address_are_one_account() {
     let client = Client::of(&testing());
-    for (index, email) in [
-        " ANN@B\u{fc}cher.example ",
-        "ann@xn--bcher-kva.example",
-        "Ann@B\u{dc}CHER.Example",
-    ]
-    .iter()
-    .enumerate()
+    for (index, email) in
+        [" ANN@B\u{fc}cher.example ", "ann@xn--bcher-kva.example", "Ann@B\u{dc}CHER.Example"]
+            .iter()
+            .enumerate()
     {
         let body = json!({"email": email, "password": OLD, "name": "Ann"});
         let answer = client.post("/auth/register", body).await;
-        assert_eq!(
-            answer.status.as_u16(),
-            if index == 0 { 201 } else { 409 },
-            "{email}"
-        );
+        assert_eq!(answer.status.as_u16(), if index == 0 { 201 } else { 409 }, "{email}");
     }
 }
 
@@ -527,9 +412,7 @@ async fn passwords_are_bounded_by_code_points_and_one_password_in_two_forms_is_o
         ("Example", "password_too_short", json!(8)),
         ("ann@example.com", "password_context_word", Value::Null),
     ] {
-        let answer = client
-            .post("/auth/register", register("ann@example.com", password))
-            .await;
+        let answer = client.post("/auth/register", register("ann@example.com", password)).await;
         assert_eq!(answer.code(), (400, code.into()), "{password:.40}");
         assert_eq!(answer.json()["limit"], limit, "{password:.40}");
         assert_eq!(answer.json()["field"], "password");
@@ -537,9 +420,7 @@ async fn passwords_are_bounded_by_code_points_and_one_password_in_two_forms_is_o
     }
     let composed = "caf\u{e9} \u{d55c}\u{ae00} 12";
     let decomposed = "cafe\u{301} \u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af} 12";
-    let registered = client
-        .post("/auth/register", register("ann@example.com", composed))
-        .await;
+    let registered = client.post("/auth/register", register("ann@example.com", composed)).await;
     assert_eq!(registered.status, StatusCode::CREATED);
     assert_eq!(client.login(decomposed).await.status, StatusCode::OK);
 }
@@ -571,21 +452,14 @@ async fn a_refused_password_leaves_the_link_alive_and_junk_links_are_one_refusal
         format!("{secret}.{address}"),
         "A".repeat(9_000),
     ] {
-        let answer = client
-            .post(
-                "/auth/reset-password",
-                json!({"token": junk, "new_password": NEW}),
-            )
-            .await;
+        let answer =
+            client.post("/auth/reset-password", json!({"token": junk, "new_password": NEW})).await;
         refusals.push((answer.code(), answer.text));
     }
     assert!(refusals.iter().all(|refusal| *refusal == refusals[0]));
     assert_eq!(refusals[0].0, (400, "reset_token_invalid".into()));
     let good = json!({"token": token, "new_password": NEW});
-    assert_eq!(
-        client.post("/auth/reset-password", good).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(client.post("/auth/reset-password", good).await.status, StatusCode::OK);
 }
 
 // Faults.
@@ -636,14 +510,8 @@ async fn a_fault_is_a_503_or_a_500_without_its_cause_and_the_service_lives_on() 
         assert_eq!(answer.code(), (status, code.into()));
         assert!(!answer.text.contains("canary"));
         assert_eq!(answer.header("retry-after"), (status == 503).then_some("1"));
-        assert_eq!(
-            answer.header("content-type"),
-            Some("application/problem+json")
-        );
-        assert_eq!(
-            client.get("/healthz", &[]).await.json(),
-            json!({"status": "ok"})
-        );
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(client.get("/healthz", &[]).await.json(), json!({"status": "ok"}));
     }
 }
 
@@ -651,10 +519,7 @@ async fn a_fault_is_a_503_or_a_500_without_its_cause_and_the_service_lives_on() 
 async fn a_row_that_cannot_be_read_looks_like_a_wrong_password() {
     let world =
         testing_with(|ports, _| ports.users = Arc::new(BrokenStore(PortErrorKind::Corrupt)));
-    assert_eq!(
-        Client::of(&world).login(OLD).await.code(),
-        (401, "credentials_rejected".into())
-    );
+    assert_eq!(Client::of(&world).login(OLD).await.code(), (401, "credentials_rejected".into()));
 }
 
 #[tokio::test]
@@ -663,9 +528,7 @@ async fn a_mail_service_that_is_down_changes_no_answer() {
     let client = Client::of(&world);
     client.register().await;
     world.mailbox.fail_next([MailFault::Transient]);
-    let answer = client
-        .post("/auth/forgot-password", json!({"email": "ann@example.com"}))
-        .await;
+    let answer = client.post("/auth/forgot-password", json!({"email": "ann@example.com"})).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(world.deliver_mail().await, [None]);
     assert!(world.reset_token(&ann()).is_none());
@@ -676,9 +539,8 @@ async fn a_mail_service_that_is_down_changes_no_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let client = Client::of(&testing());
-    let never = Body::from_stream(futures_util::stream::pending::<
-        Result<String, std::io::Error>,
-    >());
+    let never =
+        Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>());
     let answer = client.post_raw("/auth/login", never, None).await;
     assert_eq!(answer.code(), (408, "request_timeout".into()));
     assert_eq!(answer.header("connection"), Some("close"));
@@ -703,11 +565,7 @@ async fn no_header_changes_where_a_link_leads() {
     client.send(request).await;
     world.deliver_mail().await;
     let content = world.mailbox.latest(&ann()).unwrap().content;
-    assert!(
-        content
-            .text
-            .contains("\nhttps://example.com/reset-password?token=")
-    );
+    assert!(content.text.contains("\nhttps://example.com/reset-password?token="));
     assert!(!content.text.contains("evil") && !content.html.contains("evil"));
 }
 
@@ -728,35 +586,15 @@ async fn pages_may_call_only_where_they_were_allowed_to() {
         AllowedOrigins::Only(vec![HeaderValue::from_static("https://app.example.com")]);
     for (options, origin, allowed) in [
         (HttpOptions::default(), "https://app.example.com", None),
-        (
-            options.clone(),
-            "https://app.example.com",
-            Some("https://app.example.com"),
-        ),
-        (
-            options.clone(),
-            "https://app.example.com.evil.example",
-            None,
-        ),
+        (options.clone(), "https://app.example.com", Some("https://app.example.com")),
+        (options.clone(), "https://app.example.com.evil.example", None),
         (options, "null", None),
     ] {
         let answer = Client::with(&world, options).send(preflight(origin)).await;
         assert_eq!(answer.status, StatusCode::OK);
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            allowed,
-            "{origin}"
-        );
-        assert_eq!(
-            answer.header("access-control-allow-methods"),
-            Some("GET,POST")
-        );
-        assert!(
-            answer
-                .header("access-control-allow-headers")
-                .unwrap()
-                .contains("content-type")
-        );
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
+        assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST"));
+        assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
 }

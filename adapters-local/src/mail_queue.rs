@@ -60,13 +60,7 @@ impl LocalMailQueue {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let places = Arc::new(Semaphore::new(capacity.min(Semaphore::MAX_PERMITS)));
         let senders = Arc::new(Semaphore::new(SENDERS));
-        (
-            Self { places, jobs },
-            MailWorker {
-                jobs: receiver,
-                senders,
-            },
-        )
+        (Self { places, jobs }, MailWorker { jobs: receiver, senders })
     }
 }
 
@@ -188,9 +182,7 @@ impl Sending {
 impl fmt::Debug for LocalMailQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let free = self.places.available_permits();
-        f.debug_struct("LocalMailQueue")
-            .field("free_places", &free)
-            .finish_non_exhaustive()
+        f.debug_struct("LocalMailQueue").field("free_places", &free).finish_non_exhaustive()
     }
 }
 

@@ -68,11 +68,7 @@ impl SmtpMailer {
         let _slot = self.slots.acquire().await;
         let mut session = self.session().await?;
         let outcome = session.deliver(letter).await;
-        if outcome
-            .as_ref()
-            .err()
-            .is_none_or(Fault::leaves_session_in_step)
-        {
+        if outcome.as_ref().err().is_none_or(Fault::leaves_session_in_step) {
             self.with_idle(|idle| idle.push(session));
         }
         outcome

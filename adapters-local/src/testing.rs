@@ -49,10 +49,7 @@ pub fn testing() -> Testing {
 ///
 /// # Panics
 /// If the settings are then refused.
-#[expect(
-    clippy::expect_used,
-    reason = "a test should stop where its set-up is wrong"
-)]
+#[expect(clippy::expect_used, reason = "a test should stop where its set-up is wrong")]
 pub fn testing_with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Testing {
     let secret = MasterSecret::new([7; 32]).expect("32 bytes are enough");
     let profile = TokenProfile::new("https://auth.example.com", "tests").expect("neither is blank");
@@ -87,15 +84,7 @@ pub fn testing_with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Testing {
     let mut settings = Settings::new(secret, link_base, "Example");
     change(&mut ports, &mut settings);
     let auth = Auth::new(ports, settings).expect("the settings hold");
-    Testing {
-        auth,
-        clock,
-        events,
-        mailbox,
-        reset_tokens,
-        users,
-        jobs,
-    }
+    Testing { auth, clock, events, mailbox, reset_tokens, users, jobs }
 }
 
 impl Testing {
@@ -106,10 +95,7 @@ impl Testing {
         let mut outcomes = Vec::new();
         for job in jobs {
             let outcome = self.auth.deliver(&job).await;
-            if outcome
-                .as_ref()
-                .is_err_and(auth_domain::DeliveryError::is_transient)
-            {
+            if outcome.as_ref().is_err_and(auth_domain::DeliveryError::is_transient) {
                 locked(&self.jobs.0).push_back(job);
             }
             outcomes.push(outcome.ok());
@@ -124,15 +110,10 @@ impl Testing {
 
     /// The token of the link in the last mail to an address that had one.
     pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
-        self.mailbox
-            .all()
-            .iter()
-            .rev()
-            .filter(|mail| mail.to == *to)
-            .find_map(|mail| {
-                let (_, token) = mail.content.text.split_once("token=")?;
-                ResetToken::parse(token.lines().next()?).ok()
-            })
+        self.mailbox.all().iter().rev().filter(|mail| mail.to == *to).find_map(|mail| {
+            let (_, token) = mail.content.text.split_once("token=")?;
+            ResetToken::parse(token.lines().next()?).ok()
+        })
     }
 }
 
@@ -142,9 +123,7 @@ pub struct TestClock(AtomicU64);
 
 impl TestClock {
     fn new() -> Self {
-        Self(AtomicU64::new(
-            Timestamp::from_seconds(1_700_000_000).as_micros(),
-        ))
+        Self(AtomicU64::new(Timestamp::from_seconds(1_700_000_000).as_micros()))
     }
 
     /// Lets time pass.

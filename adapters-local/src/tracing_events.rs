@@ -16,14 +16,7 @@ impl TracingEvents {
 
 impl EventSink for TracingEvents {
     fn record(&self, event: AuthEvent) {
-        let AuthEvent {
-            at,
-            kind,
-            user_id,
-            account,
-            source,
-            ..
-        } = event;
+        let AuthEvent { at, kind, user_id, account, source, .. } = event;
         let user_id = user_id.map(tracing::field::display);
         let source = source.map(tracing::field::display);
         let (at, account) = (at.as_micros(), account.map(tracing::field::debug));

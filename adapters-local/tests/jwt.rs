@@ -144,11 +144,7 @@ fn with_also(object: &Value, member: &str) -> String {
 
 #[track_caller]
 fn assert_refused(token: &str, what: impl Debug) {
-    assert_eq!(
-        verifier().verify(token, during()),
-        Err(TokenRejected),
-        "{what:?}"
-    );
+    assert_eq!(verifier().verify(token, during()), Err(TokenRejected), "{what:?}");
 }
 
 #[track_caller]
@@ -191,10 +187,8 @@ async fn a_token_gives_back_the_claims_that_it_was_issued_for() {
 
 #[tokio::test]
 async fn an_old_name_that_todays_rules_refuse_does_not_lock_its_owner_out() {
-    let claims = Claims {
-        name: DisplayName::from_stored(format!("Ann\n{}", "n".repeat(500))),
-        ..ann()
-    };
+    let claims =
+        Claims { name: DisplayName::from_stored(format!("Ann\n{}", "n".repeat(500))), ..ann() };
     let token = issued_by(&issuer_of(ed25519()), &claims).await;
     assert_eq!(verifier().verify(&token, during()), Ok(claims));
 }
@@ -206,10 +200,7 @@ async fn access_tokens_have_exactly_this_form() {
     let issuer = JwtIssuer::new(ed25519(), profile(), entropy);
     for jti in ["AAAAAAAAAAAAAAAAAAAAAA", "AQEBAQEBAQEBAQEBAQEBAQ"] {
         let token = issued_by(&issuer, &ann()).await;
-        assert_eq!(
-            part(&token, 0),
-            json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid })
-        );
+        assert_eq!(part(&token, 0), json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid }));
         let mut claims = good_claims();
         claims["jti"] = jti.into();
         assert_eq!(part(&token, 1), claims);
@@ -288,10 +279,8 @@ async fn what_is_no_token_is_refused() {
 
 #[tokio::test]
 async fn tokens_of_more_than_4096_bytes_are_neither_made_nor_read() {
-    let named = |length: usize| Claims {
-        name: DisplayName::from_stored("n".repeat(length)),
-        ..ann()
-    };
+    let named =
+        |length: usize| Claims { name: DisplayName::from_stored("n".repeat(length)), ..ann() };
     let issuer = issuer_of(ed25519());
     let (mut longest, mut refused) = (0, None);
     for length in 2000..4096 {
@@ -321,11 +310,7 @@ async fn tokens_of_more_than_4096_bytes_are_neither_made_nor_read() {
 #[test]
 fn parts_have_one_spelling() {
     let (header, claims) = (good_header().to_string(), good_claims().to_string());
-    assert!(
-        verifier()
-            .verify(&signed(&header, &claims), during())
-            .is_ok()
-    );
+    assert!(verifier().verify(&signed(&header, &claims), during()).is_ok());
     // Signed over the very text that is wrong, so that only the spelling can be what is refused.
     let padded_header = (0..3)
         .map(|n| base64url(format!("{}{header}", " ".repeat(n))))
@@ -369,11 +354,7 @@ fn the_algorithm_is_the_keys_and_spelt_as_the_key_spells_it() {
     ] {
         let header = with(&good_header(), "alg", alg.into());
         assert_header_refused(&header);
-        let unsigned = format!(
-            "{}.{}.",
-            base64url(header),
-            base64url(good_claims().to_string())
-        );
+        let unsigned = format!("{}.{}.", base64url(header), base64url(good_claims().to_string()));
         assert_refused(&unsigned, "no signature");
     }
     for alg in [json!(null), json!(["EdDSA"]), json!(1), json!({})] {
@@ -389,24 +370,12 @@ fn a_public_key_is_no_shared_secret() {
     let public = aws_lc_rs::signature::KeyPair::public_key(&pair);
     let der = public.as_der().unwrap();
     let header = with(&good_header(), "alg", "HS256".into());
-    let signed = format!(
-        "{}.{}",
-        base64url(header),
-        base64url(good_claims().to_string())
-    );
+    let signed = format!("{}.{}", base64url(header), base64url(good_claims().to_string()));
     let jwks = verifier().jwks();
-    for secret in [
-        public.as_ref(),
-        der.as_ref(),
-        key.to_jwk().as_bytes(),
-        jwks.as_bytes(),
-        b"",
-        &SEED,
-    ] {
-        let tag = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, secret),
-            signed.as_bytes(),
-        );
+    for secret in
+        [public.as_ref(), der.as_ref(), key.to_jwk().as_bytes(), jwks.as_bytes(), b"", &SEED]
+    {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
         assert_refused(&format!("{signed}.{}", base64url(tag)), secret);
     }
 }
@@ -417,11 +386,7 @@ fn a_key_of_one_algorithm_verifies_no_other() {
     let keys = [ed25519().verifying_key(), other.verifying_key()];
     let verifier = JwtVerifier::new(keys, profile()).unwrap();
     let claims = good_claims().to_string();
-    assert!(
-        verifier
-            .verify(&signed(good_header().to_string(), &claims), during())
-            .is_ok()
-    );
+    assert!(verifier.verify(&signed(good_header().to_string(), &claims), during()).is_ok());
     for (alg, kid) in [
         ("EdDSA", other.verifying_key().kid()),
         ("ES256", other.verifying_key().kid()),
@@ -529,11 +494,7 @@ fn every_claim_is_required_once_and_in_its_type() {
             json!(true),
             json!([value]),
             json!({ "value": value }),
-            if value.is_string() {
-                json!(1)
-            } else {
-                json!(value.to_string())
-            },
+            if value.is_string() { json!(1) } else { json!(value.to_string()) },
         ];
         for wrong in wrong_types {
             assert_claims_refused(&with(&claims, name, wrong));
@@ -541,14 +502,7 @@ fn every_claim_is_required_once_and_in_its_type() {
         assert_claims_refused(&with_also(&claims, &format!("{}:{value}", json!(name))));
     }
     for name in ["iat", "nbf", "exp", "cv"] {
-        for number in [
-            "-1",
-            "1700000000.5",
-            "1.7e9",
-            "18446744073709551616",
-            "1e400",
-            "NaN",
-        ] {
+        for number in ["-1", "1700000000.5", "1.7e9", "18446744073709551616", "1e400", "NaN"] {
             let text = with(&claims, name, "X".into()).replace("\"X\"", number);
             assert_claims_refused(&text);
         }
@@ -592,10 +546,7 @@ fn claims_must_say_what_this_verifier_expects() {
 fn a_claim_added_by_a_newer_issuer_is_ignored_but_must_be_utf_8() {
     let header = good_header().to_string();
     let newer = with(&good_claims(), "sid", json!({ "any": ["thing"] }));
-    assert_eq!(
-        verifier().verify(&signed(&header, newer), during()),
-        Ok(ann())
-    );
+    assert_eq!(verifier().verify(&signed(&header, newer), during()), Ok(ann()));
     let mut latin1 = with_also(&good_claims(), r#""sid":"?""#).into_bytes();
     let at = latin1.iter().position(|byte| *byte == b'?').unwrap();
     latin1[at] = 0xe9;
@@ -628,19 +579,14 @@ fn a_token_from_the_future_waits_for_the_clock() {
     for (skew, seconds) in [(None, 30), (Some(0), 0), (Some(60), 60)] {
         let verifier = match skew {
             None => verifier(),
-            Some(skew) => verifier()
-                .with_clock_skew(Duration::from_secs(skew))
-                .unwrap(),
+            Some(skew) => verifier().with_clock_skew(Duration::from_secs(skew)).unwrap(),
         };
         // Each claim by itself: the other lies long past.
         for past in ["iat", "nbf"] {
             let claims = with(&good_claims(), past, 0.into());
             let token = signed(good_header().to_string(), claims);
             let earliest = begin - Duration::from_secs(seconds);
-            assert!(
-                verifier.verify(&token, earliest).is_ok(),
-                "{past} {seconds}"
-            );
+            assert!(verifier.verify(&token, earliest).is_ok(), "{past} {seconds}");
             assert_eq!(
                 verifier.verify(&token, earliest - tick),
                 Err(TokenRejected),
@@ -662,40 +608,20 @@ async fn a_clock_set_back_refuses_new_tokens_until_it_has_caught_up() {
     assert!(verifier.verify(&token, back(30)).is_ok());
     assert_eq!(verifier.verify(&token, back(31)), Err(TokenRejected));
     assert_eq!(verifier.verify(&token, back(3600)), Err(TokenRejected));
-    assert_eq!(
-        verifier.verify(&token, Timestamp::from_seconds(0)),
-        Err(TokenRejected)
-    );
+    assert_eq!(verifier.verify(&token, Timestamp::from_seconds(0)), Err(TokenRejected));
     assert!(verifier.verify(&token, back(30)).is_ok());
 }
 
 #[test]
 fn settings_that_would_weaken_every_check_are_refused() {
     let skew = Duration::from_micros(60_000_001);
-    assert_eq!(
-        verifier().with_clock_skew(skew).err(),
-        Some(JwtVerifierError::ClockSkew)
-    );
-    for (issuer, audience) in [
-        ("", AUDIENCE),
-        (ISSUER, ""),
-        (" \t", AUDIENCE),
-        (ISSUER, "\n"),
-    ] {
-        assert!(
-            TokenProfile::new(issuer, audience).is_err(),
-            "{issuer:?} {audience:?}"
-        );
+    assert_eq!(verifier().with_clock_skew(skew).err(), Some(JwtVerifierError::ClockSkew));
+    for (issuer, audience) in [("", AUDIENCE), (ISSUER, ""), (" \t", AUDIENCE), (ISSUER, "\n")] {
+        assert!(TokenProfile::new(issuer, audience).is_err(), "{issuer:?} {audience:?}");
     }
-    assert_eq!(
-        JwtVerifier::new([], profile()).err(),
-        Some(JwtVerifierError::NoKeys)
-    );
+    assert_eq!(JwtVerifier::new([], profile()).err(), Some(JwtVerifierError::NoKeys));
     let twice = [ed25519().verifying_key(), ed25519().verifying_key()];
-    assert_eq!(
-        JwtVerifier::new(twice, profile()).err(),
-        Some(JwtVerifierError::DuplicateKid)
-    );
+    assert_eq!(JwtVerifier::new(twice, profile()).err(), Some(JwtVerifierError::DuplicateKid));
 }
 
 #[tokio::test]
@@ -708,11 +634,9 @@ async fn tokens_outlive_the_change_of_the_master_secret() {
     let before = JwtVerifier::from_masters(&old, None, profile()).unwrap();
     let during_change = JwtVerifier::from_masters(&new, Some(&old), profile()).unwrap();
     let after = JwtVerifier::from_masters(&new, None, profile()).unwrap();
-    for (master, verdicts) in [
-        (&old, [true, true, false]),
-        (&new, [false, true, true]),
-        (&next, [false, false, false]),
-    ] {
+    for (master, verdicts) in
+        [(&old, [true, true, false]), (&new, [false, true, true]), (&next, [false, false, false])]
+    {
         let token = issued_under(master).await;
         let found = [&before, &during_change, &after]
             .map(|verifier| verifier.verify(&token, during()).is_ok());
@@ -748,17 +672,12 @@ async fn the_published_keys_are_public_and_suffice_to_verify() {
     let ec = ["alg", "crv", "kid", "kty", "use", "x", "y"].map(str::to_owned);
     assert_eq!(names(&published[0]), BTreeSet::from(okp));
     assert_eq!(names(&published[1]), BTreeSet::from(ec));
-    for (jwk, (key, alg)) in published
-        .iter()
-        .zip([(&keys[0], "EdDSA"), (&keys[1], "ES256")])
-    {
+    for (jwk, (key, alg)) in published.iter().zip([(&keys[0], "EdDSA"), (&keys[1], "ES256")]) {
         assert_eq!(jwk["kid"], key.kid());
         assert_eq!((&jwk["alg"], &jwk["use"]), (&json!(alg), &json!("sig")));
     }
 
-    let read = published
-        .iter()
-        .map(|jwk| VerifyingKey::from_jwk(&jwk.to_string()).unwrap());
+    let read = published.iter().map(|jwk| VerifyingKey::from_jwk(&jwk.to_string()).unwrap());
     let verifier = JwtVerifier::new(read, profile()).unwrap();
     for key in [ed25519(), other] {
         let token = issued_by(&issuer_of(key), &ann()).await;
@@ -857,26 +776,13 @@ fn signing_keys_are_read_from_pkcs8() {
         assert_eq!(key.verifying_key().kid(), ed25519().verifying_key().kid());
     }
 
-    for label in [
-        "PUBLIC KEY",
-        "EC PRIVATE KEY",
-        "RSA PRIVATE KEY",
-        "ENCRYPTED PRIVATE KEY",
-    ] {
+    for label in ["PUBLIC KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
         let other = pem.replace("PRIVATE KEY", label);
-        assert_eq!(
-            SigningKey::from_pkcs8_pem(&other).err(),
-            Some(KeyError::Pem),
-            "{label}"
-        );
+        assert_eq!(SigningKey::from_pkcs8_pem(&other).err(), Some(KeyError::Pem), "{label}");
     }
     let cut = pem.replace("VhC", "VhC=");
     for text in ["", "MC4CAQAw", &pem[..60], &cut] {
-        assert_eq!(
-            SigningKey::from_pkcs8_pem(text).err(),
-            Some(KeyError::Pem),
-            "{text}"
-        );
+        assert_eq!(SigningKey::from_pkcs8_pem(text).err(), Some(KeyError::Pem), "{text}");
     }
 }
 
@@ -886,10 +792,8 @@ fn private_keys_of_other_kinds_are_refused() {
         let pair = EcdsaKeyPair::generate(algorithm).unwrap();
         pair.to_pkcs8v1().unwrap().as_ref().to_vec()
     };
-    let rsa: aws_lc_rs::encoding::Pkcs8V1Der<'_> = rsa::KeyPair::generate(rsa::KeySize::Rsa2048)
-        .unwrap()
-        .as_der()
-        .unwrap();
+    let rsa: aws_lc_rs::encoding::Pkcs8V1Der<'_> =
+        rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap().as_der().unwrap();
     let good = ec(&ECDSA_P256_SHA256_FIXED_SIGNING);
     assert!(SigningKey::from_pkcs8_der(&good).is_ok());
     for (kind, document) in [
@@ -943,10 +847,7 @@ async fn whoever_holds_the_compatibility_secret_cannot_forge_a_session() {
                 base64url(header.to_string()),
                 base64url(good_claims().to_string())
             );
-            let tag = hmac::sign(
-                &hmac::Key::new(hmac::HMAC_SHA256, secret),
-                signed.as_bytes(),
-            );
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
             assert_refused(&format!("{signed}.{}", base64url(tag)), header);
         }
     }
@@ -969,12 +870,7 @@ async fn nothing_secret_is_printed() {
     let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
     let list = format!("{seed:?}");
     let plain = String::from_utf8_lossy(&seed).into_owned();
-    let secrets = [
-        hex,
-        list[1..20].to_owned(),
-        plain[..8].to_owned(),
-        base64url(seed),
-    ];
+    let secrets = [hex, list[1..20].to_owned(), plain[..8].to_owned(), base64url(seed)];
     for text in printed {
         for secret in &secrets {
             assert!(!text.contains(secret), "{text}");
@@ -998,11 +894,7 @@ struct PeerAnswer {
 }
 
 fn ask(mut peer: Command, question: &Value) -> PeerAnswer {
-    let mut child = peer
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = peer.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let stdin = child.stdin.take().unwrap();
     serde_json::to_writer(stdin, question).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -1044,10 +936,7 @@ async fn assert_agreement_with(name: &str, peer: Command) {
     assert_eq!(answer.compatibility["user_id"], claims.user_id.to_string());
     assert_eq!(answer.compatibility["name"], claims.name.as_str());
 
-    let theirs = answer
-        .keys
-        .iter()
-        .map(|jwk| VerifyingKey::from_jwk(&jwk.to_string()).unwrap());
+    let theirs = answer.keys.iter().map(|jwk| VerifyingKey::from_jwk(&jwk.to_string()).unwrap());
     let all = JwtVerifier::new(keys.into_iter().chain(theirs), profile()).unwrap();
     let now = SystemClock::new().now();
     for token in tokens.iter().chain(&answer.accepted) {
@@ -1055,11 +944,7 @@ async fn assert_agreement_with(name: &str, peer: Command) {
         assert_eq!(accepted.user_id.to_string(), part(token, 1)["sub"]);
     }
     for (what, token) in &answer.forged {
-        assert_eq!(
-            all.verify(token, now),
-            Err(TokenRejected),
-            "{what}: {token}"
-        );
+        assert_eq!(all.verify(token, now), Err(TokenRejected), "{what}: {token}");
     }
     println!(
         "{name}: it verified {} of our tokens and the compatibility token; we verified {} of its \
@@ -1073,9 +958,7 @@ async fn assert_agreement_with(name: &str, peer: Command) {
 }
 
 fn peer_script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/peers")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }
 
 #[tokio::test]

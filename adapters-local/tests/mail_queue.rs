@@ -27,28 +27,18 @@ async fn with_queue(capacity: usize) -> (Testing, MailWorker) {
         password: Password::new("correct horse battery").unwrap(),
         name: DisplayName::parse("Ann").unwrap(),
     };
-    testing
-        .auth
-        .register(request, &RequestContext::new())
-        .await
-        .unwrap();
+    testing.auth.register(request, &RequestContext::new()).await.unwrap();
     (testing, worker)
 }
 
 fn run(worker: MailWorker, testing: &Testing) -> (oneshot::Sender<()>, JoinHandle<Drained>) {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or_default() };
-    (
-        stop,
-        tokio::spawn(worker.run(testing.auth.clone(), stopped, GRACE)),
-    )
+    (stop, tokio::spawn(worker.run(testing.auth.clone(), stopped, GRACE)))
 }
 
 async fn forget(testing: &Testing) -> Result<(), RequestResetError> {
-    testing
-        .auth
-        .request_password_reset(ann(), &RequestContext::new())
-        .await
+    testing.auth.request_password_reset(ann(), &RequestContext::new()).await
 }
 
 /// Lets tokio's clock run until that many mails are out.
@@ -67,10 +57,7 @@ async fn a_mail_that_fails_for_a_while_is_tried_again_with_growing_pauses() {
     forget(&testing).await.unwrap();
     mails(&testing, 1).await;
     let waited = start.elapsed();
-    assert!(
-        (15..=16).contains(&waited.as_secs()),
-        "1 + 2 + 4 + 8 s, but it was {waited:?}"
-    );
+    assert!((15..=16).contains(&waited.as_secs()), "1 + 2 + 4 + 8 s, but it was {waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,12 +82,8 @@ async fn a_lost_answer_sends_the_same_link_twice() {
     let (_stop, _worker) = run(worker, &testing);
     forget(&testing).await.unwrap();
     mails(&testing, 2).await;
-    let texts: Vec<_> = testing
-        .mailbox
-        .all()
-        .iter()
-        .map(|mail| mail.content.text.to_string())
-        .collect();
+    let texts: Vec<_> =
+        testing.mailbox.all().iter().map(|mail| mail.content.text.to_string()).collect();
     assert_eq!(texts[0], texts[1]);
 }
 
@@ -145,10 +128,7 @@ async fn a_stop_tries_a_waiting_job_once_more_and_says_what_is_lost() {
         let stopped_at = Instant::now();
         stop.send(()).unwrap();
         assert_eq!(worker.await.unwrap().lost, lost, "{fault:?}");
-        assert!(
-            stopped_at.elapsed() < Duration::from_secs(1),
-            "the pause was waited out"
-        );
+        assert!(stopped_at.elapsed() < Duration::from_secs(1), "the pause was waited out");
         assert_eq!(testing.mailbox.all().len(), sent, "{fault:?}");
     }
 }

@@ -67,18 +67,14 @@ impl AttemptPolicy {
             return Attempt::Proceed { prior: 0 };
         };
         if count >= self.most_in_a_row {
-            return Attempt::Wait {
-                retry_after: self.longest_wait,
-            };
+            return Attempt::Wait { retry_after: self.longest_wait };
         }
         let wait = self.wait_after(count);
         let elapsed = now.since(last);
         if elapsed >= wait {
             Attempt::Proceed { prior: count }
         } else {
-            Attempt::Wait {
-                retry_after: wait - elapsed,
-            }
+            Attempt::Wait { retry_after: wait - elapsed }
         }
     }
 
@@ -88,9 +84,7 @@ impl AttemptPolicy {
             return Duration::ZERO;
         };
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        self.first_wait
-            .saturating_mul(factor)
-            .min(self.longest_wait)
+        self.first_wait.saturating_mul(factor).min(self.longest_wait)
     }
 }
 
@@ -104,12 +98,7 @@ mod tests {
         let seconds: Vec<u64> = [4, 5, 6, 7, 15, 16, 17, 18, 36, 37, 38, 99, u32::MAX]
             .map(|count| policy.wait_after(count).as_secs())
             .to_vec();
-        assert_eq!(
-            seconds,
-            [
-                0, 1, 2, 4, 1024, 2048, 3600, 3600, 3600, 3600, 3600, 3600, 3600
-            ]
-        );
+        assert_eq!(seconds, [0, 1, 2, 4, 1024, 2048, 3600, 3600, 3600, 3600, 3600, 3600, 3600]);
     }
 
     #[test]
@@ -119,24 +108,14 @@ mod tests {
         let much_later = Timestamp::from_seconds(1_000_000_000);
         let at = |count| policy.decide(Some(AttemptState { count, last }), much_later);
         assert_eq!(at(99), Attempt::Proceed { prior: 99 });
-        assert_eq!(
-            at(100),
-            Attempt::Wait {
-                retry_after: Duration::from_hours(1)
-            }
-        );
+        assert_eq!(at(100), Attempt::Wait { retry_after: Duration::from_hours(1) });
     }
 
     #[test]
     fn a_clock_set_back_neither_opens_the_account_nor_lengthens_a_wait() {
-        let state = AttemptState {
-            count: 6,
-            last: Timestamp::from_seconds(10_000),
-        };
+        let state = AttemptState { count: 6, last: Timestamp::from_seconds(10_000) };
         let earlier = Timestamp::from_seconds(9_000);
-        let wait = Attempt::Wait {
-            retry_after: Duration::from_secs(2),
-        };
+        let wait = Attempt::Wait { retry_after: Duration::from_secs(2) };
         assert_eq!(AttemptPolicy::default().decide(Some(state), earlier), wait);
     }
 }

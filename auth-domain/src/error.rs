@@ -29,11 +29,7 @@ pub enum PortErrorKind {
 impl PortError {
     /// An error of a port's `operation`, such as `"user_store.insert"`.
     pub fn new(kind: PortErrorKind, operation: &'static str) -> Self {
-        Self {
-            kind,
-            operation,
-            source: None,
-        }
+        Self { kind, operation, source: None }
     }
 
     /// The same error with what caused it.
@@ -55,18 +51,11 @@ impl PortError {
 
     /// Whether trying again may work.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self.kind,
-            PortErrorKind::Throttled | PortErrorKind::Unavailable
-        )
+        matches!(self.kind, PortErrorKind::Throttled | PortErrorKind::Unavailable)
     }
 
     pub(crate) const fn code(&self) -> ErrorCode {
-        if self.is_transient() {
-            ErrorCode::Unavailable
-        } else {
-            ErrorCode::Internal
-        }
+        if self.is_transient() { ErrorCode::Unavailable } else { ErrorCode::Internal }
     }
 }
 
@@ -84,9 +73,7 @@ impl fmt::Display for PortError {
 
 impl Error for PortError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 
@@ -166,10 +153,7 @@ mod tests {
     fn an_error_keeps_its_cause_and_says_whether_waiting_helps() {
         let throttled = PortError::new(PortErrorKind::Throttled, "store.get").caused_by("429");
         assert!(throttled.is_transient());
-        assert_eq!(
-            throttled.source().map(ToString::to_string).as_deref(),
-            Some("429")
-        );
+        assert_eq!(throttled.source().map(ToString::to_string).as_deref(), Some("429"));
         assert_eq!(throttled.to_string(), "store.get was told to slow down");
         assert!(!PortError::new(PortErrorKind::Corrupt, "store.get").is_transient());
     }

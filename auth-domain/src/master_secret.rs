@@ -50,11 +50,7 @@ impl MasterSecret {
     /// [`MasterSecretError`] when there are fewer than [`MasterSecret::MIN_BYTES`].
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, MasterSecretError> {
         let bytes = Zeroizing::new(bytes.into());
-        if bytes.len() < Self::MIN_BYTES {
-            Err(MasterSecretError)
-        } else {
-            Ok(Self(bytes))
-        }
+        if bytes.len() < Self::MIN_BYTES { Err(MasterSecretError) } else { Ok(Self(bytes)) }
     }
 
     /// The 32-byte key for one purpose.
@@ -87,14 +83,10 @@ mod tests {
     fn each_purpose_and_each_secret_has_its_own_key() {
         let secret = MasterSecret::new([7; 32]).unwrap();
         let other = MasterSecret::new([8; 32]).unwrap();
-        let keys = [
-            Purpose::Ed25519Seed,
-            Purpose::LimiterKeys,
-            Purpose::ResetTokens,
-        ]
-        .into_iter()
-        .flat_map(|purpose| [secret.derive(purpose), other.derive(purpose)])
-        .collect::<Vec<_>>();
+        let keys = [Purpose::Ed25519Seed, Purpose::LimiterKeys, Purpose::ResetTokens]
+            .into_iter()
+            .flat_map(|purpose| [secret.derive(purpose), other.derive(purpose)])
+            .collect::<Vec<_>>();
         for (i, key) in keys.iter().enumerate() {
             assert!(key.iter().any(|byte| *byte != 0));
             assert!(!keys[..i].contains(key));
@@ -104,21 +96,13 @@ mod tests {
     #[test]
     fn a_key_is_the_same_for_ever() {
         // Computed apart from this code with Python's hmac module.
-        let key = MasterSecret::new([7; 32])
-            .unwrap()
-            .derive(Purpose::ResetTokens);
+        let key = MasterSecret::new([7; 32]).unwrap().derive(Purpose::ResetTokens);
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(
-            hex,
-            "5d68ead5b0e2a2e5da019596a46a5ae4c2e6d27a524057e09a1311e26bfb2eff"
-        );
+        assert_eq!(hex, "5d68ead5b0e2a2e5da019596a46a5ae4c2e6d27a524057e09a1311e26bfb2eff");
     }
 
     #[test]
     fn debug_hides_the_secret() {
-        assert_eq!(
-            format!("{:?}", MasterSecret::new([7; 32]).unwrap()),
-            "MasterSecret(..)"
-        );
+        assert_eq!(format!("{:?}", MasterSecret::new([7; 32]).unwrap()), "MasterSecret(..)");
     }
 }

@@ -32,10 +32,7 @@ impl Locale {
 
     /// The language of a tag such as `ko`.
     pub fn from_tag(tag: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|locale| locale.tag().eq_ignore_ascii_case(tag))
+        Self::ALL.iter().copied().find(|locale| locale.tag().eq_ignore_ascii_case(tag))
     }
 }
 
@@ -62,11 +59,7 @@ impl LinkBase {
     /// [`LinkBaseError`] when it is not https, has no host, or has credentials or a fragment.
     pub fn parse(text: &str) -> Result<Self, LinkBaseError> {
         let base = Self::danger_plain_http(text)?;
-        if base.0.scheme() == "https" {
-            Ok(base)
-        } else {
-            Err(LinkBaseError::NotHttps)
-        }
+        if base.0.scheme() == "https" { Ok(base) } else { Err(LinkBaseError::NotHttps) }
     }
 
     /// Also takes http. Danger: whoever reads the traffic of one click takes the account over. For a
@@ -83,11 +76,7 @@ impl LinkBase {
             && url.username().is_empty()
             && url.password().is_none()
             && url.fragment().is_none();
-        if bare {
-            Ok(Self(url))
-        } else {
-            Err(LinkBaseError::Malformed)
-        }
+        if bare { Ok(Self(url)) } else { Err(LinkBaseError::Malformed) }
     }
 
     pub(crate) fn link(&self, token: &ResetToken) -> Zeroizing<String> {
@@ -187,9 +176,7 @@ pub struct DefaultTemplates {
 impl DefaultTemplates {
     /// Words mails in the name of `service_name`.
     pub fn new(service_name: impl Into<String>) -> Self {
-        Self {
-            service_name: service_name.into(),
-        }
+        Self { service_name: service_name.into() }
     }
 }
 
@@ -254,10 +241,7 @@ fn content(
     let link_text = link.map_or(String::new(), |(link, _)| format!("{}\n\n", link.as_str()));
     let link_html = link.map_or(String::new(), |(link, label)| {
         let href = html_escape::encode_double_quoted_attribute(link.as_str());
-        format!(
-            "<p><a href=\"{href}\">{}</a></p>\n",
-            html_escape::encode_text(label)
-        )
+        format!("<p><a href=\"{href}\">{}</a></p>\n", html_escape::encode_text(label))
     });
     let text = format!("{opening}\n\n{link_text}{closing}\n");
     let html = format!(
@@ -268,11 +252,7 @@ fn content(
         html_escape::encode_text(opening),
         html_escape::encode_text(closing),
     );
-    MailContent {
-        subject,
-        text: Zeroizing::new(text),
-        html: Zeroizing::new(html),
-    }
+    MailContent { subject, text: Zeroizing::new(text), html: Zeroizing::new(html) }
 }
 
 fn life_in_words(locale: Locale, life: Duration) -> String {
@@ -305,19 +285,11 @@ mod tests {
     #[test]
     fn a_link_is_https_and_carries_the_token_whole() {
         let token = token();
-        for base in [
-            "https://example.com/reset-password",
-            "https://example.com/reset?lang=ko",
-        ] {
+        for base in ["https://example.com/reset-password", "https://example.com/reset?lang=ko"] {
             let link = LinkBase::parse(base).unwrap().link(&token);
             let url = Url::parse(&link).unwrap();
             assert!(link.starts_with(base));
-            let value = url
-                .query_pairs()
-                .find(|(key, _)| key == "token")
-                .unwrap()
-                .1
-                .into_owned();
+            let value = url.query_pairs().find(|(key, _)| key == "token").unwrap().1.into_owned();
             assert_eq!(value, *token.expose());
         }
     }
@@ -341,9 +313,7 @@ mod tests {
 
     #[test]
     fn each_language_has_its_own_words_and_the_link_alone_on_its_line() {
-        let link = LinkBase::parse("https://example.com/reset")
-            .unwrap()
-            .link(&token());
+        let link = LinkBase::parse("https://example.com/reset").unwrap().link(&token());
         let templates = DefaultTemplates::new("Ann & Bob's <shop>");
         for locale in Locale::ALL {
             let mail = PasswordResetMail {
@@ -362,10 +332,7 @@ mod tests {
     #[test]
     fn lives_are_said_in_the_unit_that_fits() {
         assert_eq!(life_in_words(Locale::En, Duration::from_mins(60)), "1 hour");
-        assert_eq!(
-            life_in_words(Locale::En, Duration::from_mins(90)),
-            "90 minutes"
-        );
+        assert_eq!(life_in_words(Locale::En, Duration::from_mins(90)), "90 minutes");
         assert_eq!(life_in_words(Locale::Ko, Duration::from_mins(30)), "30분");
     }
 }

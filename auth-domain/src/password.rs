@@ -134,31 +134,17 @@ mod tests {
 
     #[test]
     fn nothing_else_is_changed() {
-        for text in [
-            " leading and trailing ",
-            "CaSe",
-            "tab\tand\u{0}nul",
-            "\u{ff21}wide",
-        ] {
+        for text in [" leading and trailing ", "CaSe", "tab\tand\u{0}nul", "\u{ff21}wide"] {
             assert_eq!(exposed(text), text);
         }
-        assert_eq!(
-            Password::new("e\u{301}").unwrap().expose_as_typed(),
-            "e\u{301}"
-        );
+        assert_eq!(Password::new("e\u{301}").unwrap().expose_as_typed(), "e\u{301}");
     }
 
     #[test]
     fn the_byte_cap_is_checked_at_its_edge() {
         assert!(Password::new("p".repeat(4096)).is_ok());
-        assert_eq!(
-            Password::new("p".repeat(4097)).err(),
-            Some(PasswordError::TooLong)
-        );
-        assert_eq!(
-            Password::new("p".repeat(1 << 20)).err(),
-            Some(PasswordError::TooLong)
-        );
+        assert_eq!(Password::new("p".repeat(4097)).err(), Some(PasswordError::TooLong));
+        assert_eq!(Password::new("p".repeat(1 << 20)).err(), Some(PasswordError::TooLong));
         assert_eq!(Password::new("").err(), Some(PasswordError::Empty));
     }
 

@@ -96,11 +96,8 @@ const COMMON: &[&str] = &[
     "zxcvbnm1",
 ];
 
-const RUNS: &[&str] = &[
-    "01234567890123456789",
-    "abcdefghijklmnopqrstuvwxyz",
-    "qwertyuiopasdfghjklzxcvbnm",
-];
+const RUNS: &[&str] =
+    &["01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm"];
 
 impl Default for PasswordPolicy {
     /// 8 to 256 code points: what ASVS 5.0 6.2.1 asks, and what the accounts that this library takes
@@ -120,10 +117,7 @@ impl PasswordPolicy {
     /// factor.
     #[must_use]
     pub fn nist() -> Self {
-        Self {
-            min_code_points: 15,
-            ..Self::default()
-        }
+        Self { min_code_points: 15, ..Self::default() }
     }
 
     /// Also refuses each of `words`, in any case.
@@ -140,8 +134,7 @@ impl PasswordPolicy {
         mut self,
         words: I,
     ) -> Self {
-        self.context_words
-            .extend(words.into_iter().map(|word| word.as_ref().to_lowercase()));
+        self.context_words.extend(words.into_iter().map(|word| word.as_ref().to_lowercase()));
         self
     }
 
@@ -158,14 +151,10 @@ impl PasswordPolicy {
         let text = password.expose();
         let length = text.chars().count();
         if length < self.min_code_points {
-            return Err(PolicyViolation::TooShort {
-                min: self.min_code_points,
-            });
+            return Err(PolicyViolation::TooShort { min: self.min_code_points });
         }
         if length > self.max_code_points {
-            return Err(PolicyViolation::TooLong {
-                max: self.max_code_points,
-            });
+            return Err(PolicyViolation::TooLong { max: self.max_code_points });
         }
         if text.chars().any(char::is_control) {
             return Err(PolicyViolation::ControlCharacter);
@@ -193,9 +182,7 @@ fn is_run(folded: &str) -> bool {
     let first = folded.chars().next();
     let backwards = zeroize::Zeroizing::new(folded.chars().rev().collect::<String>());
     folded.chars().all(|c| Some(c) == first)
-        || RUNS
-            .iter()
-            .any(|run| run.contains(folded) || run.contains(backwards.as_str()))
+        || RUNS.iter().any(|run| run.contains(folded) || run.contains(backwards.as_str()))
 }
 
 #[cfg(test)]
@@ -227,13 +214,8 @@ mod tests {
 
     #[test]
     fn both_bounds_are_inclusive() {
-        let word = |n: usize| {
-            "correct horse battery staple "
-                .chars()
-                .cycle()
-                .take(n)
-                .collect::<String>()
-        };
+        let word =
+            |n: usize| "correct horse battery staple ".chars().cycle().take(n).collect::<String>();
         assert_eq!(check(&PasswordPolicy::default(), &word(256)), Ok(()));
         let long = PolicyViolation::TooLong { max: 256 };
         assert_eq!(check(&PasswordPolicy::default(), &word(257)), Err(long));
@@ -245,12 +227,7 @@ mod tests {
     #[test]
     fn composition_is_free_but_control_characters_are_not() {
         assert_eq!(check(&PasswordPolicy::default(), "        spaces"), Ok(()));
-        for text in [
-            "nul\u{0}inside",
-            "tab\tinside1",
-            "del\u{7f}inside",
-            "c1\u{85}inside",
-        ] {
+        for text in ["nul\u{0}inside", "tab\tinside1", "del\u{7f}inside", "c1\u{85}inside"] {
             assert_eq!(
                 check(&PasswordPolicy::default(), text),
                 Err(PolicyViolation::ControlCharacter)
@@ -280,17 +257,8 @@ mod tests {
     #[test]
     fn the_accounts_own_words_are_refused_whole() {
         let policy = PasswordPolicy::default().with_context_words(["AlcoLook"]);
-        for text in [
-            "Ann.Smith@example.com",
-            "ann.smith",
-            "ANN SMITH THE 3RD",
-            "alcolook",
-        ] {
-            assert_eq!(
-                check(&policy, text),
-                Err(PolicyViolation::ContextWord),
-                "{text}"
-            );
+        for text in ["Ann.Smith@example.com", "ann.smith", "ANN SMITH THE 3RD", "alcolook"] {
+            assert_eq!(check(&policy, text), Err(PolicyViolation::ContextWord), "{text}");
         }
         assert_eq!(check(&policy, "ann.smith walks far"), Ok(()));
     }

@@ -7,10 +7,7 @@ use sha2::Sha256;
 
 /// At most `burst` hits at once, and `burst` again spread over each `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "the two numbers are the whole of a limit"
-)]
+#[expect(clippy::exhaustive_structs, reason = "the two numbers are the whole of a limit")]
 pub struct RateLimit {
     /// The most hits at once.
     pub burst: NonZeroU32,
@@ -55,10 +52,7 @@ impl fmt::Debug for LimitKey {
 }
 
 /// HMAC-SHA-256 of `parts`, each preceded by its length so that no two lists of parts collide.
-#[expect(
-    clippy::expect_used,
-    reason = "HMAC takes keys of any length (RFC 2104 section 2)"
-)]
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
 pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
     for part in parts {
@@ -75,10 +69,7 @@ mod tests {
     #[test]
     fn parts_cannot_be_shifted_into_each_other() {
         let key = [1; 32];
-        assert_ne!(
-            hmac_sha256(&key, &[b"ab", b"c"]),
-            hmac_sha256(&key, &[b"a", b"bc"])
-        );
+        assert_ne!(hmac_sha256(&key, &[b"ab", b"c"]), hmac_sha256(&key, &[b"a", b"bc"]));
         assert_ne!(hmac_sha256(&key, &[b"ab"]), hmac_sha256(&[2; 32], &[b"ab"]));
     }
 

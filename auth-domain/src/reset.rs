@@ -109,10 +109,7 @@ const MAX_TOKEN_BYTES: usize = 339 + 1 + 43;
 
 impl ResetToken {
     pub(crate) fn derive(key: &[u8; 32], job: JobId, email: Email) -> Self {
-        Self {
-            email,
-            secret: Zeroizing::new(hmac_sha256(key, &[job.as_bytes()])),
-        }
+        Self { email, secret: Zeroizing::new(hmac_sha256(key, &[job.as_bytes()])) }
     }
 
     /// Reads a token as a link carries it: unpadded base64url, the canonical encoding and nothing else.
@@ -131,10 +128,7 @@ impl ResetToken {
         let decoded = Base64UrlUnpadded::decode(secret, bytes.as_mut());
         let whole = decoded.is_ok_and(|decoded| decoded.len() == 32);
         if whole && email.as_str() == address {
-            Ok(Self {
-                email,
-                secret: bytes,
-            })
+            Ok(Self { email, secret: bytes })
         } else {
             Err(ResetTokenError)
         }
@@ -215,19 +209,10 @@ mod tests {
     fn one_job_has_one_token_and_another_job_or_key_another() {
         let email = || Email::parse("ann@example.com").unwrap();
         let job = JobId::from_bytes([4; 16]);
-        assert_eq!(
-            ResetToken::derive(&[3; 32], job, email()).digest(),
-            token().digest()
-        );
-        assert_ne!(
-            ResetToken::derive(&[5; 32], job, email()).digest(),
-            token().digest()
-        );
+        assert_eq!(ResetToken::derive(&[3; 32], job, email()).digest(), token().digest());
+        assert_ne!(ResetToken::derive(&[5; 32], job, email()).digest(), token().digest());
         let other = JobId::from_bytes([5; 16]);
-        assert_ne!(
-            ResetToken::derive(&[3; 32], other, email()).digest(),
-            token().digest()
-        );
+        assert_ne!(ResetToken::derive(&[3; 32], other, email()).digest(), token().digest());
     }
 
     #[test]
@@ -259,11 +244,7 @@ mod tests {
             format!("{address}\u{0}.{secret}"),
             "A".repeat(1_000_000),
         ] {
-            assert!(
-                ResetToken::parse(&altered).is_err(),
-                "{:?}",
-                altered.get(..80)
-            );
+            assert!(ResetToken::parse(&altered).is_err(), "{:?}", altered.get(..80));
         }
     }
 

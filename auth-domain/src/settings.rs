@@ -15,10 +15,7 @@ use crate::{
 
 /// Every adapter that [`Auth`](crate::Auth) needs. A missing one does not compile.
 #[derive(Clone)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "whoever composes must decide on every port"
-)]
+#[expect(clippy::exhaustive_structs, reason = "whoever composes must decide on every port")]
 pub struct Ports {
     /// Counts attempts to log in.
     pub attempts: Arc<dyn AttemptStore>,
@@ -211,11 +208,7 @@ impl Settings {
                 && policy.most_in_a_row <= 100
                 && policy.first_wait <= policy.longest_wait
         });
-        if kept {
-            Ok(())
-        } else {
-            Err(SettingsError::Attempts)
-        }
+        if kept { Ok(()) } else { Err(SettingsError::Attempts) }
     }
 }
 
@@ -225,11 +218,7 @@ mod tests {
 
     fn settings() -> Settings {
         let secret = MasterSecret::new([1; 32]).unwrap();
-        Settings::new(
-            secret,
-            LinkBase::parse("https://example.com/reset").unwrap(),
-            "Example",
-        )
+        Settings::new(secret, LinkBase::parse("https://example.com/reset").unwrap(), "Example")
     }
 
     fn checked(change: impl FnOnce(&mut Settings)) -> Result<(), SettingsError> {
@@ -242,10 +231,7 @@ mod tests {
     fn the_defaults_hold() {
         assert_eq!(settings().check(), Ok(()));
         assert_eq!(checked(|s| s.attempts = None), Ok(()));
-        assert_eq!(
-            checked(|s| s.reset_link_life = Duration::from_hours(24)),
-            Ok(())
-        );
+        assert_eq!(checked(|s| s.reset_link_life = Duration::from_hours(24)), Ok(()));
     }
 
     #[test]
@@ -258,15 +244,9 @@ mod tests {
         assert_eq!(checked(|s| s.access_token_life = over_a_day), access);
         assert_eq!(checked(|s| s.access_token_life = Duration::ZERO), access);
         let compatibility = Err(SettingsError::CompatibilityTokenLife);
-        assert_eq!(
-            checked(|s| s.compatibility_token_life = Duration::ZERO),
-            compatibility
-        );
-        let guesses = |most_in_a_row, free| AttemptPolicy {
-            most_in_a_row,
-            free,
-            ..AttemptPolicy::default()
-        };
+        assert_eq!(checked(|s| s.compatibility_token_life = Duration::ZERO), compatibility);
+        let guesses =
+            |most_in_a_row, free| AttemptPolicy { most_in_a_row, free, ..AttemptPolicy::default() };
         let attempts = Err(SettingsError::Attempts);
         assert_eq!(checked(|s| s.attempts = Some(guesses(101, 5))), attempts);
         assert_eq!(checked(|s| s.attempts = Some(guesses(5, 5))), attempts);

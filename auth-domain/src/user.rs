@@ -193,22 +193,14 @@ mod tests {
             (&"n".repeat(101), TooLong),
             (&"n".repeat(1_000_000), TooLong),
         ] {
-            assert_eq!(
-                DisplayName::parse(text).err(),
-                Some(why),
-                "{:?}",
-                text.get(..20)
-            );
+            assert_eq!(DisplayName::parse(text).err(), Some(why), "{:?}", text.get(..20));
         }
         assert!(DisplayName::parse(&"\u{ac00}".repeat(100)).is_ok());
     }
 
     #[test]
     fn versions_do_not_wrap() {
-        assert_eq!(
-            CredentialVersion::new(u64::MAX).next(),
-            CredentialVersion::new(u64::MAX)
-        );
+        assert_eq!(CredentialVersion::new(u64::MAX).next(), CredentialVersion::new(u64::MAX));
         assert!(CredentialVersion::FIRST.next() > CredentialVersion::FIRST);
     }
 }

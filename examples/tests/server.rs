@@ -17,37 +17,21 @@ fn executable() -> &'static PathBuf {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
         let output = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--offline",
-                "-p",
-                "examples",
-                "--example",
-                "server",
-            ])
+            .args(["build", "--offline", "-p", "examples", "--example", "server"])
             .arg("--message-format=json")
             .output()
             .unwrap();
         let lines = String::from_utf8(output.stdout).unwrap();
-        let built = lines
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut executables =
             built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
-        PathBuf::from(
-            executables
-                .next_back()
-                .unwrap_or_else(|| panic!("the server was not built")),
-        )
+        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("the server was not built")))
     })
 }
 
 fn command(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(executable());
-    command
-        .env_clear()
-        .env("AUTH_LISTEN", "127.0.0.1:0")
-        .envs(settings.iter().copied());
+    command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
     command
 }
 
@@ -60,32 +44,17 @@ struct Server {
 impl Server {
     fn start(settings: &[(&str, &str)]) -> Self {
         let mut command = command(settings);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
-        let mut server = Self {
-            child,
-            address: String::new(),
-            lines,
-        };
+        let mut server = Self { child, address: String::new(), lines };
         let line = server.line_with("listening on http://");
-        line.split("http://")
-            .nth(1)
-            .unwrap()
-            .clone_into(&mut server.address);
+        line.split("http://").nth(1).unwrap().clone_into(&mut server.address);
         server
     }
 
     fn line_with(&self, text: &str) -> String {
         loop {
-            let line = self
-                .lines
-                .lock()
-                .unwrap()
-                .recv_timeout(Duration::from_secs(20));
+            let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
             let line = line.unwrap_or_else(|_| panic!("the server printed no line with {text:?}"));
             if line.contains(text) {
                 return line;
@@ -110,18 +79,13 @@ impl Server {
             .send(body.to_string())
             .unwrap();
         let text = response.body_mut().read_to_string().unwrap();
-        (
-            response.status().as_u16(),
-            serde_json::from_str(&text).unwrap(),
-        )
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap())
     }
 
     /// The statuses of sixteen posts at once, sorted.
     fn race(&self, path: &str, body: &Value) -> Vec<u16> {
         let mut statuses: Vec<u16> = thread::scope(|scope| {
-            let posts: Vec<_> = (0..16)
-                .map(|_| scope.spawn(|| self.post(path, body).0))
-                .collect();
+            let posts: Vec<_> = (0..16).map(|_| scope.spawn(|| self.post(path, body).0)).collect();
             posts.into_iter().map(|post| post.join().unwrap()).collect()
         });
         statuses.sort_unstable();
@@ -129,37 +93,23 @@ impl Server {
     }
 
     fn register(&self) -> u16 {
-        self.post(
-            "register",
-            &json!({"email": EMAIL, "password": OLD, "name": "Ann"}),
-        )
-        .0
+        self.post("register", &json!({"email": EMAIL, "password": OLD, "name": "Ann"})).0
     }
 
     fn login(&self, password: &str) -> u16 {
-        self.post("login", &json!({"email": EMAIL, "password": password}))
-            .0
+        self.post("login", &json!({"email": EMAIL, "password": password})).0
     }
 
     /// Asks for a reset mail and reads the token from the link in it, which stands alone on its line.
     fn reset_token(&self) -> String {
-        assert_eq!(
-            self.post("forgot-password", &json!({"email": EMAIL})).0,
-            200
-        );
+        assert_eq!(self.post("forgot-password", &json!({"email": EMAIL})).0, 200);
         let line = self.line_with("/reset-password?token=");
-        assert!(
-            line.starts_with("http://"),
-            "the link does not stand alone: {line}"
-        );
+        assert!(line.starts_with("http://"), "the link does not stand alone: {line}");
         line.split("token=").nth(1).unwrap().to_owned()
     }
 
     fn stop(mut self) -> bool {
-        let told = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
+        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         told.success() && self.child.wait().unwrap().success()
     }
 }
@@ -189,10 +139,9 @@ const NEW: &str = "a brand new staple";
 
 #[test]
 fn the_six_steps_end_with_the_new_password_accepted_and_the_old_one_refused() {
-    for (language, refused) in [
-        ("en", "Email or password is wrong."),
-        ("ko", "이메일 또는 비밀번호가 올바르지 않습니다."),
-    ] {
+    for (language, refused) in
+        [("en", "Email or password is wrong."), ("ko", "이메일 또는 비밀번호가 올바르지 않습니다.")]
+    {
         let server = Server::start(&[("AUTH_LANGUAGE", language)]);
         assert_eq!(server.register(), 201);
         assert_eq!(server.login(OLD), 200);
@@ -217,11 +166,7 @@ fn the_lines_that_it_prints_work_as_they_stand() {
     let mut statuses = Vec::new();
     for line in &lines {
         let quiet = line.replace("curl -i", "curl -s -o /dev/null -w '%{http_code}'");
-        let run = Command::new("sh")
-            .args(["-c", &quiet])
-            .env("TOKEN", &token)
-            .output()
-            .unwrap();
+        let run = Command::new("sh").args(["-c", &quiet]).env("TOKEN", &token).output().unwrap();
         statuses.push(String::from_utf8(run.stdout).unwrap());
         if line.contains("forgot-password") {
             let link = server.line_with("/reset-password?token=");
@@ -282,10 +227,9 @@ fn a_password_that_is_too_long_is_refused_alike_for_known_and_unknown_addresses(
     let server = Server::start(&[]);
     server.register();
     for email in [EMAIL, "nobody@example.com"] {
-        for (length, status, code) in [
-            (5000, 400, "password_too_long"),
-            (1 << 20, 413, "body_too_large"),
-        ] {
+        for (length, status, code) in
+            [(5000, 400, "password_too_long"), (1 << 20, 413, "body_too_large")]
+        {
             let body = json!({"email": email, "password": "p".repeat(length)});
             let (answered, answer) = server.post("login", &body);
             assert_eq!((answered, &answer["code"]), (status, &json!(code)));
@@ -313,14 +257,8 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         assert!(!output.status.success(), "{name}={value} was taken");
         let said = String::from_utf8(output.stderr).unwrap();
         let option = name["AUTH_".len()..].to_lowercase().replace('_', "-");
-        assert!(
-            said.contains(name) || said.contains(&option),
-            "{name} is not named: {said}"
-        );
-        assert!(
-            !said.contains("canary") && !said.contains("Y2Fu"),
-            "a secret is echoed: {said}"
-        );
+        assert!(said.contains(name) || said.contains(&option), "{name} is not named: {said}");
+        assert!(!said.contains("canary") && !said.contains("Y2Fu"), "a secret is echoed: {said}");
     }
 }
 

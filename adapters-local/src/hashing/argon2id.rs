@@ -58,38 +58,25 @@ impl Argon2idHasher {
         settings: Argon2idSettings,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Argon2idSettingsError> {
-        let Argon2idSettings {
-            threads,
-            queue,
-            ceilings,
-            ..
-        } = settings;
+        let Argon2idSettings { threads, queue, ceilings, .. } = settings;
         let params = settings.check()?;
         let pool = ArenaPool::start(threads, queue, params.block_count())
             .map_err(Argon2idSettingsError::Start)?;
         let today = Arc::new(Today { params, ceilings });
-        Ok(Self {
-            pool,
-            entropy,
-            today,
-        })
+        Ok(Self { pool, entropy, today })
     }
 }
 
 impl fmt::Debug for Argon2idHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Argon2idHasher")
-            .field("today", &self.today)
-            .finish_non_exhaustive()
+        f.debug_struct("Argon2idHasher").field("today", &self.today).finish_non_exhaustive()
     }
 }
 
 impl PasswordHasher for Argon2idHasher {
     fn reserve(&self) -> Result<Reservation, PortError> {
         Ok(match self.pool.reserve() {
-            None => Reservation::Overloaded {
-                retry_after: Duration::from_secs(1),
-            },
+            None => Reservation::Overloaded { retry_after: Duration::from_secs(1) },
             Some(place) => Reservation::Slot(Box::new(Slot {
                 place,
                 entropy: Arc::clone(&self.entropy),
@@ -108,11 +95,7 @@ struct Slot {
 #[async_trait]
 impl HashSlot for Slot {
     async fn hash(self: Box<Self>, password: Password) -> Result<PasswordHash, PortError> {
-        let Self {
-            place,
-            entropy,
-            today,
-        } = *self;
+        let Self { place, entropy, today } = *self;
         let mut salt = [0; SALT_BYTES];
         entropy.fill(&mut salt)?;
         place
@@ -164,11 +147,7 @@ impl Today {
     }
 
     fn phc_string(&self, salt: &[u8], output: &[u8; OUTPUT_BYTES]) -> PasswordHash {
-        let (m, t, p) = (
-            self.params.m_cost(),
-            self.params.t_cost(),
-            self.params.p_cost(),
-        );
+        let (m, t, p) = (self.params.m_cost(), self.params.t_cost(), self.params.p_cost());
         let output = Zeroizing::new(Base64Unpadded::encode_string(output));
         // Allocated once at its greatest size, so that growing leaves no unwiped copy behind.
         let mut text = String::with_capacity(128);
@@ -223,11 +202,7 @@ impl Today {
             && stored.version == Version::V0x13
             && stored.params == self.params
             && stored.salt.len() >= SALT_BYTES;
-        if todays {
-            Verification::Match
-        } else {
-            Verification::MatchNeedsRehash
-        }
+        if todays { Verification::Match } else { Verification::MatchNeedsRehash }
     }
 
     /// Argon2id work of about `cost`, for nothing but its cost.
@@ -237,25 +212,14 @@ impl Today {
         };
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
-        run(
-            VERIFY,
-            arena,
-            &argon2,
-            password,
-            STAND_IN_SALT,
-            &mut *output,
-        )?;
+        run(VERIFY, arena, &argon2, password, STAND_IN_SALT, &mut *output)?;
         black_box(&output);
         Ok(())
     }
 }
 
 const fn outcome(fits: bool, on_match: Verification) -> Verification {
-    if fits {
-        on_match
-    } else {
-        Verification::Mismatch
-    }
+    if fits { on_match } else { Verification::Mismatch }
 }
 
 /// What the time of a hash goes by: KiB of memory times passes over it.
@@ -306,10 +270,7 @@ mod tests {
 
     fn today() -> Today {
         let settings = Argon2idSettings::default();
-        Today {
-            params: settings.check().unwrap(),
-            ceilings: settings.ceilings,
-        }
+        Today { params: settings.check().unwrap(), ceilings: settings.ceilings }
     }
 
     fn password(text: &str) -> Password {
@@ -329,9 +290,7 @@ mod tests {
     fn every_outcome_costs_what_todays_hash_costs() {
         let todays = {
             let mut arena = Arena::new(today().params.block_count());
-            let hash = today()
-                .hash(&mut arena, &password("password"), &[7; SALT_BYTES])
-                .unwrap();
+            let hash = today().hash(&mut arena, &password("password"), &[7; SALT_BYTES]).unwrap();
             assert_eq!(arena.spent, FULL);
             hash.expose().to_owned()
         };
@@ -349,21 +308,14 @@ mod tests {
             for typed in ["password", "wrong"] {
                 let (_, spent) = verified(stored, typed);
                 // Passes are whole, so a top-up may fall short by less than one KiB for each.
-                assert!(
-                    (FULL - 10..=FULL).contains(&spent),
-                    "{spent} for {stored:?}"
-                );
+                assert!((FULL - 10..=FULL).contains(&spent), "{spent} for {stored:?}");
             }
         }
     }
 
     #[test]
     fn a_stored_hash_above_the_ceilings_allocates_nothing() {
-        for params in [
-            "m=4194304,t=2,p=1",
-            "m=65537,t=1,p=1",
-            "m=4294967295,t=1,p=4",
-        ] {
+        for params in ["m=4194304,t=2,p=1", "m=65537,t=1,p=1", "m=4294967295,t=1,p=4"] {
             let today = today();
             let mut arena = Arena::new(today.params.block_count());
             let stored = format!("$argon2id$v=19${params}$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A");
@@ -378,13 +330,43 @@ mod tests {
     fn a_stand_in_that_would_fit_is_no_match() {
         let today = today();
         let mut arena = Arena::new(today.params.block_count());
-        let stand_in = today
-            .hash(&mut arena, &password("guessed"), STAND_IN_SALT)
-            .unwrap();
+        let stand_in = today.hash(&mut arena, &password("guessed"), STAND_IN_SALT).unwrap();
         let (fits, _) = verified(Some(stand_in.expose()), "guessed");
         assert_eq!(fits.unwrap(), Verification::Match);
         let (nobody, _) = verified(None, "guessed");
         assert_eq!(nobody.unwrap(), Verification::Mismatch);
+    }
+
+    #[test]
+    fn a_hash_that_differs_from_todays_in_one_thing_matches_and_asks_to_be_replaced() {
+        use Algorithm::{Argon2d, Argon2i, Argon2id};
+        use Version::{V0x10, V0x13};
+        for (algorithm, version, salt_bytes, output_bytes, on_match) in [
+            (Argon2id, V0x13, 16, 32, Verification::Match),
+            (Argon2id, V0x13, 48, 32, Verification::Match),
+            (Argon2id, V0x13, 15, 32, Verification::MatchNeedsRehash),
+            (Argon2id, V0x13, 16, 31, Verification::MatchNeedsRehash),
+            (Argon2id, V0x13, 16, 64, Verification::MatchNeedsRehash),
+            (Argon2id, V0x10, 16, 32, Verification::MatchNeedsRehash),
+            (Argon2i, V0x13, 16, 32, Verification::MatchNeedsRehash),
+            (Argon2d, V0x13, 16, 32, Verification::MatchNeedsRehash),
+        ] {
+            let (salt, mut output) = (vec![7; salt_bytes], vec![0; output_bytes]);
+            let params = Params::new(19_456, 2, 1, Some(output_bytes)).unwrap();
+            Argon2::new(algorithm, version, params)
+                .hash_password_into(b"password", &salt, &mut output)
+                .unwrap();
+            let stored = format!(
+                "${algorithm}$v={}$m=19456,t=2,p=1${}${}",
+                u32::from(version),
+                Base64Unpadded::encode_string(&salt),
+                Base64Unpadded::encode_string(&output),
+            );
+            let (right, _) = verified(Some(&stored), "password");
+            assert_eq!(right.unwrap(), on_match, "{stored}");
+            let (wrong, _) = verified(Some(&stored), "passwort");
+            assert_eq!(wrong.unwrap(), Verification::Mismatch, "{stored}");
+        }
     }
 
     #[tokio::test]
@@ -409,12 +391,7 @@ mod tests {
         }
         go_on.send(()).unwrap();
         gate.await.unwrap().unwrap();
-        let spent = hasher
-            .pool
-            .reserve()
-            .unwrap()
-            .run(|arena| arena.spent)
-            .await;
+        let spent = hasher.pool.reserve().unwrap().run(|arena| arena.spent).await;
         assert_eq!(spent, Ok(0));
     }
 

@@ -24,9 +24,7 @@ pub struct InsecureInstantHasher {
 impl InsecureInstantHasher {
     /// A hasher for tests.
     pub const fn new() -> Self {
-        Self {
-            hashes: AtomicU64::new(0),
-        }
+        Self { hashes: AtomicU64::new(0) }
     }
 }
 
@@ -47,9 +45,7 @@ impl HashSlot for InstantSlot {
         let salt = self.salt.to_string();
         let digest = <[u8; 32]>::from(Sha256::digest(&*salted(&salt, &password)));
         let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(PasswordHash::from_stored(format!(
-            "{PREFIX}{salt}${digits}"
-        )))
+        Ok(PasswordHash::from_stored(format!("{PREFIX}{salt}${digits}")))
     }
 
     async fn verify(
@@ -64,11 +60,7 @@ impl HashSlot for InstantSlot {
             PortError::new(PortErrorKind::Corrupt, "password_hasher.verify")
                 .caused_by(Unreadable::UnknownForm)
         })?;
-        Ok(if fits {
-            on_match
-        } else {
-            Verification::Mismatch
-        })
+        Ok(if fits { on_match } else { Verification::Mismatch })
     }
 }
 

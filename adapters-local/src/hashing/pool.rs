@@ -168,10 +168,7 @@ impl Shared {
                 return Some(job);
             }
             if arena.is_wiped() {
-                queue = self
-                    .news
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+                queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
             } else {
                 drop(queue);
                 arena.wipe();
@@ -193,6 +190,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::task::{Context, Poll, Waker};
+    use std::time::{Duration, Instant};
 
     use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 
@@ -386,13 +384,7 @@ mod tests {
     async fn is_wiped_after(pool: &ArenaPool, work: fn(&mut Arena)) -> bool {
         for _ in 0..1000 {
             let _outcome = pool.reserve().unwrap().run(work).await;
-            if pool
-                .reserve()
-                .unwrap()
-                .run(|arena| arena.is_zero())
-                .await
-                .unwrap()
-            {
+            if pool.reserve().unwrap().run(|arena| arena.is_zero()).await.unwrap() {
                 return true;
             }
         }
@@ -417,6 +409,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn memory_beyond_what_is_kept_is_given_back_before_the_next_job() {
+        let pool = ArenaPool::start(1, 0, KEPT).unwrap();
+        let dear = |arena: &mut Arena| arena.scribble(KEPT + 8);
+        pool.reserve().unwrap().run(dear).await.unwrap();
+        let left = pool.reserve().unwrap().run(|arena| arena.allocated()).await;
+        assert_eq!(left, Ok(0));
+    }
+
+    #[tokio::test]
     async fn a_pool_that_stops_ends_its_threads_and_answers_who_waits() {
         let pool = ArenaPool::start(1, 2, KEPT).unwrap();
         let shared = Arc::downgrade(&pool.0);
@@ -427,10 +428,13 @@ mod tests {
 
         // Returns although the thread is still busy.
         drop(pool);
-        assert_eq!(waiting.await, Err(JobError::Stopped));
+        assert_eq!(poll_once(waiting.as_mut()), Poll::Ready(Err(JobError::Stopped)));
         assert_eq!(late.run(|_| ()).await, Err(JobError::Stopped));
         gate.open().await;
+        drop(waiting);
+        let give_up = Instant::now() + Duration::from_secs(30);
         while shared.strong_count() > 0 {
+            assert!(Instant::now() < give_up, "a thread is still there");
             thread::yield_now();
         }
     }

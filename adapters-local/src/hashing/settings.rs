@@ -91,12 +91,7 @@ impl Default for Argon2idSettings {
 
 impl Default for Argon2Ceilings {
     fn default() -> Self {
-        Self {
-            memory_kib: 65_536,
-            passes: 10,
-            lanes: 4,
-            memory_kib_times_passes: 196_608,
-        }
+        Self { memory_kib: 65_536, passes: 10, lanes: 4, memory_kib_times_passes: 196_608 }
     }
 }
 
@@ -109,12 +104,7 @@ impl Argon2idSettings {
         if self.queue > MOST_WAITING {
             return Err(Argon2idSettingsError::Queue);
         }
-        let Self {
-            memory_kib,
-            passes,
-            lanes,
-            ..
-        } = *self;
+        let Self { memory_kib, passes, lanes, .. } = *self;
         let of_each_lane = memory_kib.checked_div(lanes).unwrap_or(0);
         if floor_kib(passes).is_none_or(|floor| of_each_lane < floor) {
             return Err(Argon2idSettingsError::BelowFloor);
@@ -151,24 +141,16 @@ mod tests {
     use super::*;
 
     fn checked(memory_kib: u32, passes: u32, lanes: u32) -> Result<Params, Argon2idSettingsError> {
-        let settings = Argon2idSettings {
-            memory_kib,
-            passes,
-            lanes,
-            ..Argon2idSettings::default()
-        };
+        let settings =
+            Argon2idSettings { memory_kib, passes, lanes, ..Argon2idSettings::default() };
         settings.check()
     }
 
     #[test]
     fn the_floor_holds_at_its_edges() {
-        for (memory_kib, passes, lanes) in [
-            (47_104, 1, 1),
-            (19_456, 2, 1),
-            (12_288, 3, 1),
-            (12_288, 10, 1),
-            (65_536, 3, 4),
-        ] {
+        for (memory_kib, passes, lanes) in
+            [(47_104, 1, 1), (19_456, 2, 1), (12_288, 3, 1), (12_288, 10, 1), (65_536, 3, 4)]
+        {
             let params = checked(memory_kib, passes, lanes).unwrap();
             assert_eq!(
                 (params.m_cost(), params.t_cost(), params.p_cost()),
@@ -186,10 +168,7 @@ mod tests {
             (0, 2, 1),
         ] {
             let refused = checked(memory_kib, passes, lanes);
-            assert!(
-                matches!(refused, Err(Argon2idSettingsError::BelowFloor)),
-                "{passes} passes"
-            );
+            assert!(matches!(refused, Err(Argon2idSettingsError::BelowFloor)), "{passes} passes");
         }
     }
 
@@ -203,36 +182,19 @@ mod tests {
             (u32::MAX, u32::MAX, 1),
         ] {
             let refused = checked(memory_kib, passes, lanes);
-            assert!(
-                matches!(refused, Err(Argon2idSettingsError::AboveCeilings)),
-                "{memory_kib}"
-            );
+            assert!(matches!(refused, Err(Argon2idSettingsError::AboveCeilings)), "{memory_kib}");
         }
     }
 
     #[test]
     fn threads_and_queue_are_bounded() {
         let checked = |threads, queue| {
-            Argon2idSettings {
-                threads,
-                queue,
-                ..Argon2idSettings::default()
-            }
-            .check()
+            Argon2idSettings { threads, queue, ..Argon2idSettings::default() }.check()
         };
         assert!(checked(1, 0).is_ok());
         assert!(checked(1024, 1 << 20).is_ok());
-        assert!(matches!(
-            checked(0, 32),
-            Err(Argon2idSettingsError::Threads)
-        ));
-        assert!(matches!(
-            checked(1025, 32),
-            Err(Argon2idSettingsError::Threads)
-        ));
-        assert!(matches!(
-            checked(1, usize::MAX),
-            Err(Argon2idSettingsError::Queue)
-        ));
+        assert!(matches!(checked(0, 32), Err(Argon2idSettingsError::Threads)));
+        assert!(matches!(checked(1025, 32), Err(Argon2idSettingsError::Threads)));
+        assert!(matches!(checked(1, usize::MAX), Err(Argon2idSettingsError::Queue)));
     }
 }

@@ -80,11 +80,7 @@ pub struct JwtIssuer {
 impl JwtIssuer {
     /// An issuer that signs with `key`.
     pub fn new(key: SigningKey, profile: TokenProfile, entropy: Arc<dyn Entropy>) -> Self {
-        Self {
-            key,
-            profile,
-            entropy,
-        }
+        Self { key, profile, entropy }
     }
 
     fn token_id(&self) -> Result<String, PortError> {
@@ -175,11 +171,7 @@ impl JwtVerifier {
         if keys.is_empty() {
             return Err(JwtVerifierError::NoKeys);
         }
-        Ok(Self {
-            keys,
-            profile,
-            clock_skew: Self::DEFAULT_CLOCK_SKEW,
-        })
+        Ok(Self { keys, profile, clock_skew: Self::DEFAULT_CLOCK_SKEW })
     }
 
     /// A verifier that trusts the Ed25519 keys of the current master secret and of the one before it,

@@ -12,8 +12,9 @@ use super::jws::{Algorithm, Signer};
 const TYP: &str = "JWT";
 
 /// Issues tokens for a service of the old system, which checks `HS256` with a shared secret and reads
-/// `user_id`, `email` and `name`. `iat` and `exp` stand beside them and nothing else: that service
-/// refuses a token with an `aud`, and one with an `nbf` whenever its clock is a second behind.
+/// `user_id`, `email` and `name`. `iat` and `exp` stand beside them and nothing else: a bare `decode` of
+/// PyJWT refuses a token with an `aud`. It also refuses an `nbf` or, in its newer versions, an `iat`
+/// that lies ahead by a second, so the clocks of both services must agree.
 ///
 /// Whoever holds the secret can forge such a token, so nothing of ours accepts one: it names no key,
 /// its `typ` is another, and [`JwtVerifier`](super::JwtVerifier) knows no shared secret.

@@ -75,9 +75,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::PrivateKey`], also for RSA and for other curves.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        Self::ed25519(der)
-            .or_else(|| Self::p256(der))
-            .ok_or(KeyError::PrivateKey)
+        Self::ed25519(der).or_else(|| Self::p256(der)).ok_or(KeyError::PrivateKey)
     }
 
     /// Reads PEM text (RFC 7468) of a document as [`SigningKey::from_pkcs8_der`] takes it.
@@ -87,11 +85,7 @@ impl SigningKey {
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, KeyError> {
         let (label, der) = pem_rfc7468::decode_vec(pem.as_bytes()).map_err(|_| KeyError::Pem)?;
         let der = Zeroizing::new(der);
-        if label == "PRIVATE KEY" {
-            Self::from_pkcs8_der(&der)
-        } else {
-            Err(KeyError::Pem)
-        }
+        if label == "PRIVATE KEY" { Self::from_pkcs8_der(&der) } else { Err(KeyError::Pem) }
     }
 
     /// The key that verifies what this one signs.
@@ -130,9 +124,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("kid", &self.kid())
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("kid", &self.kid()).finish_non_exhaustive()
     }
 }
 
@@ -238,11 +230,9 @@ impl PublicKey {
             Self::Ed25519 { x } => {
                 format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(x))
             }
-            Self::P256 { x, y } => format!(
-                r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
-                encode(x),
-                encode(y)
-            ),
+            Self::P256 { x, y } => {
+                format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, encode(x), encode(y))
+            }
         };
         encode(&Sha256::digest(members))
     }
@@ -286,10 +276,7 @@ impl Jwk {
     fn allows(&self, algorithm: Algorithm) -> bool {
         self.alg.as_ref().is_none_or(|alg| alg == algorithm.name())
             && self.usage.as_ref().is_none_or(|usage| usage == "sig")
-            && self
-                .key_ops
-                .as_ref()
-                .is_none_or(|ops| ops.iter().any(|op| op == "verify"))
+            && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"))
     }
 }
 

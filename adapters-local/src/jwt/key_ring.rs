@@ -20,10 +20,7 @@ impl KeyRing {
     }
 
     pub(super) fn named(&self, kid: &str) -> Option<&Verifier> {
-        self.0
-            .iter()
-            .find(|key| key.kid() == kid)
-            .map(VerifyingKey::verifier)
+        self.0.iter().find(|key| key.kid() == kid).map(VerifyingKey::verifier)
     }
 
     pub(super) fn jwks(&self) -> String {

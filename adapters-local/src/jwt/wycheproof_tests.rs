@@ -36,10 +36,7 @@ impl Tally {
 
     fn report(&self, set: &str) {
         let Self { accepted, refused } = self;
-        println!(
-            "{set}: ran {}, accepted {accepted}, refused {refused}",
-            accepted + refused
-        );
+        println!("{set}: ran {}, accepted {accepted}, refused {refused}", accepted + refused);
         assert!(*accepted > 0 && *refused > 0, "{set}");
     }
 }
@@ -89,10 +86,7 @@ fn hmac_sha256_tags_are_judged_as_wycheproof_does() {
         }
     }
     whole.report("HMAC-SHA-256");
-    println!(
-        "HMAC-SHA-256, truncated tags: refused {}",
-        truncated.refused
-    );
+    println!("HMAC-SHA-256, truncated tags: refused {}", truncated.refused);
     // HS256 has no truncated form (RFC 7518 section 3.2), so what is valid as a MAC is none here.
     assert_eq!(truncated.accepted, 0);
     assert!(truncated.refused > 0);
@@ -153,10 +147,7 @@ impl JwsGroup {
 impl JwsCase {
     fn is_opened_by(&self, (name, key): &(String, Verifier)) -> bool {
         // The JSON serialization stands in the file as an object, or as its text.
-        let token = self
-            .jws
-            .as_str()
-            .map_or_else(|| self.jws.to_string(), str::to_owned);
+        let token = self.jws.as_str().map_or_else(|| self.jws.to_string(), str::to_owned);
         jws::open(&token, |kid| (name == kid).then_some(key)).is_ok()
     }
 }
@@ -212,10 +203,7 @@ fn whole_tokens_are_judged_as_wycheproof_does() {
     }
     ours.report("JWS with ES256 and HS256");
     println!("JWS with contradictory verdicts: {departing}");
-    println!(
-        "JWS with other algorithms or uses: refused {}",
-        foreign.refused
-    );
+    println!("JWS with other algorithms or uses: refused {}", foreign.refused);
     assert_eq!((departing, foreign.accepted), (4, 0));
     let ran = ours.accepted + ours.refused + foreign.refused + departing;
     assert_eq!(ran, set.number_of_tests);

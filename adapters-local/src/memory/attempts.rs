@@ -32,9 +32,7 @@ impl MemoryAttempts {
         // `LruCache::new` would set aside room for all of them at once.
         let mut counts = LruCache::unbounded();
         counts.resize(keys);
-        Self {
-            counts: Mutex::new(counts),
-        }
+        Self { counts: Mutex::new(counts) }
     }
 }
 
@@ -55,13 +53,7 @@ impl AttemptStore for MemoryAttempts {
         let mut counts = locked(&self.counts);
         let decision = policy.decide(counts.get(&key).copied(), now);
         if let Attempt::Proceed { prior } = decision {
-            counts.put(
-                key,
-                AttemptState {
-                    count: prior.saturating_add(1),
-                    last: now,
-                },
-            );
+            counts.put(key, AttemptState { count: prior.saturating_add(1), last: now });
         }
         Ok(decision)
     }
@@ -87,10 +79,7 @@ mod tests {
         }
         let third_of_one = store.begin(key(1), now, &policy).await.unwrap();
         assert_eq!(third_of_one, Attempt::Proceed { prior: 2 });
-        assert_eq!(
-            store.begin(key(2), now, &policy).await.unwrap(),
-            Attempt::Proceed { prior: 0 }
-        );
+        assert_eq!(store.begin(key(2), now, &policy).await.unwrap(), Attempt::Proceed { prior: 0 });
         assert_eq!(locked(&store.counts).len(), 2);
     }
 }

@@ -24,10 +24,7 @@ impl MemoryEvents {
 
     /// The kind of every event so far, oldest first.
     pub fn kinds(&self) -> Vec<EventKind> {
-        locked(&self.events)
-            .iter()
-            .map(|event| event.kind)
-            .collect()
+        locked(&self.events).iter().map(|event| event.kind).collect()
     }
 }
 

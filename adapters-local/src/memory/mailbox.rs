@@ -39,11 +39,7 @@ impl Mailbox {
 
     /// The last mail to an address.
     pub fn latest(&self, to: &Email) -> Option<OutgoingEmail> {
-        locked(&self.mails)
-            .iter()
-            .rev()
-            .find(|mail| mail.to == *to)
-            .cloned()
+        locked(&self.mails).iter().rev().find(|mail| mail.to == *to).cloned()
     }
 
     /// The next sends fail, one for each fault, in this order.

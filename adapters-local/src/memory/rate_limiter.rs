@@ -50,22 +50,14 @@ impl MemoryRateLimiter {
     /// A limiter that has counted nothing.
     pub fn new() -> Self {
         let clock = CallersClock(Arc::new(AtomicU64::new(0)));
-        Self {
-            clock,
-            limits: Mutex::default(),
-            hits: AtomicUsize::new(0),
-        }
+        Self { clock, limits: Mutex::default(), hits: AtomicUsize::new(0) }
     }
 
     fn governor(&self, limit: RateLimit) -> Arc<Governor> {
         let mut limits = locked(&self.limits);
         let governor = limits.entry(limit).or_insert_with(|| {
             let state = DefaultKeyedStateStore::default();
-            Arc::new(governor::RateLimiter::new(
-                quota(limit),
-                state,
-                self.clock.clone(),
-            ))
+            Arc::new(governor::RateLimiter::new(quota(limit), state, self.clock.clone()))
         });
         Arc::clone(governor)
     }
@@ -109,9 +101,9 @@ impl RateLimiter for MemoryRateLimiter {
         self.clock.0.store(now.as_micros(), Ordering::Release);
         Ok(match governor.check_key(&key) {
             Ok(()) => RateDecision::Allow,
-            Err(denied) => RateDecision::Deny {
-                retry_after: denied.wait_time_from(self.clock.now()),
-            },
+            Err(denied) => {
+                RateDecision::Deny { retry_after: denied.wait_time_from(self.clock.now()) }
+            }
         })
     }
 }
@@ -128,10 +120,7 @@ mod tests {
             let mut key = [0; 32];
             key[..8].copy_from_slice(&n.to_be_bytes());
             let now = Timestamp::from_seconds(1_000_000) + Duration::from_millis(n);
-            limiter
-                .hit(LimitKey::from_bytes(key), limit, now)
-                .await
-                .unwrap();
+            limiter.hit(LimitKey::from_bytes(key), limit, now).await.unwrap();
         }
         assert!(limiter.governor(limit).len() <= HITS_BETWEEN_SWEEPS + 1_000);
     }

@@ -46,10 +46,7 @@ impl ResetTokenStore for MemoryResetTokens {
     }
 
     async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError> {
-        Ok(locked(&self.rows)
-            .get(email)
-            .and_then(|of_address| of_address.first())
-            .cloned())
+        Ok(locked(&self.rows).get(email).and_then(|of_address| of_address.first()).cloned())
     }
 
     async fn consume(

@@ -27,10 +27,7 @@ impl MemoryUsers {
 
     fn change(&self, key: &UserKey, change: impl FnOnce(&mut User) -> Update) -> Update {
         let mut rows = locked(&self.rows);
-        let row = rows
-            .by_email
-            .get_mut(&key.email)
-            .filter(|user| user.id == key.id);
+        let row = rows.by_email.get_mut(&key.email).filter(|user| user.id == key.id);
         row.map_or(Update::Stale, change)
     }
 }
@@ -43,11 +40,7 @@ impl UserStore for MemoryUsers {
 
     async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
         let rows = locked(&self.rows);
-        Ok(rows
-            .emails
-            .get(&id)
-            .and_then(|email| rows.by_email.get(email))
-            .cloned())
+        Ok(rows.emails.get(&id).and_then(|email| rows.by_email.get(email)).cloned())
     }
 
     async fn insert(&self, user: User) -> Result<Insert, PortError> {
@@ -81,11 +74,7 @@ impl UserStore for MemoryUsers {
 
     async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
         let mut rows = locked(&self.rows);
-        if rows
-            .by_email
-            .get(&key.email)
-            .is_none_or(|user| user.id != key.id)
-        {
+        if rows.by_email.get(&key.email).is_none_or(|user| user.id != key.id) {
             return Ok(Update::Stale);
         }
         rows.by_email.remove(&key.email);

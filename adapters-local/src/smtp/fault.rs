@@ -76,16 +76,10 @@ impl fmt::Display for Step {
 impl Fault {
     pub(super) fn new(step: Step, error: LettreError) -> Self {
         match error.status() {
-            Some(code) => Self::Answered {
-                step,
-                code: code.into(),
-            },
+            Some(code) => Self::Answered { step, code: code.into() },
             // lettre quotes the answer that it could not read, so that error is not kept.
             None if error.is_response() => Self::Senseless { step },
-            None => Self::Broken {
-                step,
-                source: error,
-            },
+            None => Self::Broken { step, source: error },
         }
     }
 
@@ -101,19 +95,12 @@ impl Fault {
 
     const fn kind(&self) -> PortErrorKind {
         match self {
-            Self::Answered {
-                code: 421 | 450..=459,
-                ..
-            } => PortErrorKind::Throttled,
+            Self::Answered { code: 421 | 450..=459, .. } => PortErrorKind::Throttled,
             // RFC 4954 section 6: these ask for other credentials, whatever command they answer.
-            Self::Answered {
-                code: 530 | 534 | 535 | 538,
-                ..
-            } => PortErrorKind::Unavailable,
-            Self::Answered {
-                step,
-                code: 500..=599,
-            } if step.concerns_the_mail() => PortErrorKind::Rejected,
+            Self::Answered { code: 530 | 534 | 535 | 538, .. } => PortErrorKind::Unavailable,
+            Self::Answered { step, code: 500..=599 } if step.concerns_the_mail() => {
+                PortErrorKind::Rejected
+            }
             Self::Address(_) | Self::NoSmtpUtf8 => PortErrorKind::Rejected,
             _ => PortErrorKind::Unavailable,
         }

@@ -48,11 +48,7 @@ impl Sender {
         );
         let mut text = Zeroizing::new(headers.to_string().into_bytes());
         text.extend_from_slice(&Zeroizing::new(body.formatted()));
-        Ok(Letter {
-            from: self.from.email.clone(),
-            to,
-            text,
-        })
+        Ok(Letter { from: self.from.email.clone(), to, text })
     }
 
     /// Headers are set on their own, not through lettre's builder: that one reads addresses back out
@@ -61,10 +57,7 @@ impl Sender {
         let mut headers = Headers::new();
         headers.set(Date::now());
         headers.set(header::From::from(Mailboxes::from(self.from.clone())));
-        headers.set(header::To::from(Mailboxes::from(Mailbox::new(
-            None,
-            to.clone(),
-        ))));
+        headers.set(header::To::from(Mailboxes::from(Mailbox::new(None, to.clone()))));
         if let Some(reply_to) = &self.reply_to {
             headers.set(header::ReplyTo::from(Mailboxes::from(reply_to.clone())));
         }

@@ -44,10 +44,8 @@ pub(super) struct Session {
 
 impl Relay {
     pub(super) async fn connect(&self) -> Result<Session, Fault> {
-        let mut session = Session {
-            connection: self.greet().await?,
-            answer_timeout: self.answer_timeout,
-        };
+        let mut session =
+            Session { connection: self.greet().await?, answer_timeout: self.answer_timeout };
         if let Encryption::StartTls(tls) = &self.encryption {
             session.start_tls(tls.clone(), &self.hello).await?;
         }
@@ -61,13 +59,10 @@ impl Relay {
     /// swallows packets does not hide one that answers.
     async fn greet(&self) -> Result<AsyncSmtpConnection, Fault> {
         let step = Step::Connect;
-        let addresses = timeout(
-            self.answer_timeout,
-            lookup_host((self.host.as_str(), self.port)),
-        )
-        .await
-        .map_err(|_| Fault::Silent { step })?
-        .map_err(Fault::Unreachable)?;
+        let addresses = timeout(self.answer_timeout, lookup_host((self.host.as_str(), self.port)))
+            .await
+            .map_err(|_| Fault::Silent { step })?
+            .map_err(Fault::Unreachable)?;
         let mut last = Fault::Unresolved;
         for address in addresses {
             match timeout(self.answer_timeout, self.greet_at(address)).await {
@@ -84,9 +79,7 @@ impl Relay {
             AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls.clone()), None)
                 .await
         } else {
-            let stream = TcpStream::connect(address)
-                .await
-                .map_err(Fault::Unreachable)?;
+            let stream = TcpStream::connect(address).await.map_err(Fault::Unreachable)?;
             let stream = Box::new(LineStream::new(stream));
             AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await
         };
@@ -123,10 +116,7 @@ impl Session {
             return Err(Fault::NoSmtpUtf8);
         }
         // RFC 6531 section 3.1: who has SMTPUTF8 has 8BITMIME, and the To header needs both.
-        Ok(vec![
-            MailParameter::SmtpUtfEight,
-            MailParameter::Body(MailBodyParameter::EightBitMime),
-        ])
+        Ok(vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)])
     }
 
     async fn start_tls(&mut self, tls: TlsParameters, hello: &ClientId) -> Result<(), Fault> {
@@ -146,11 +136,8 @@ impl Session {
             return Err(Fault::NoAuth);
         }
         let credentials = credentials.to_lettre();
-        let answer = timeout(
-            self.answer_timeout,
-            self.connection.auth(MECHANISMS, &credentials),
-        )
-        .await;
+        let answer =
+            timeout(self.answer_timeout, self.connection.auth(MECHANISMS, &credentials)).await;
         expect(Step::Auth, answer.ok())
     }
 
@@ -169,9 +156,5 @@ fn expect(step: Step, answer: Option<Result<Response, LettreError>>) -> Result<(
     } else {
         Severity::PositiveCompletion
     };
-    if code.severity == wanted {
-        Ok(())
-    } else {
-        Err(Fault::Senseless { step })
-    }
+    if code.severity == wanted { Ok(()) } else { Err(Fault::Senseless { step }) }
 }

@@ -138,23 +138,14 @@ impl SmtpSettings {
     pub(super) fn check(&self) -> Result<(), SmtpSettingsError> {
         let clean = |text: &str| !text.is_empty() && !text.contains(char::is_control);
         let well_formed = [
-            (
-                (1..=1000).contains(&self.connections),
-                SmtpSettingsError::Connections,
-            ),
+            ((1..=1000).contains(&self.connections), SmtpSettingsError::Connections),
             (is_host(&self.host), SmtpSettingsError::Host),
             (
                 self.credentials.as_ref().is_none_or(SmtpCredentials::sound),
                 SmtpSettingsError::Credentials,
             ),
-            (
-                self.hello_name.as_deref().is_none_or(is_word),
-                SmtpSettingsError::HelloName,
-            ),
-            (
-                self.sender_name.as_deref().is_none_or(clean),
-                SmtpSettingsError::SenderName,
-            ),
+            (self.hello_name.as_deref().is_none_or(is_word), SmtpSettingsError::HelloName),
+            (self.sender_name.as_deref().is_none_or(clean), SmtpSettingsError::SenderName),
             (
                 (Duration::from_millis(1)..=self.deadline).contains(&self.answer_timeout),
                 SmtpSettingsError::Timeouts,
@@ -217,10 +208,7 @@ impl SmtpSecurity {
 impl SmtpCredentials {
     /// The account `user` and its password.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
-        Self {
-            user: Zeroizing::new(user.into()),
-            password: Zeroizing::new(password.into()),
-        }
+        Self { user: Zeroizing::new(user.into()), password: Zeroizing::new(password.into()) }
     }
 
     pub(super) fn to_lettre(&self) -> Credentials {
@@ -228,9 +216,7 @@ impl SmtpCredentials {
     }
 
     fn sound(&self) -> bool {
-        [&self.user, &self.password]
-            .iter()
-            .all(|text| !text.is_empty() && !text.contains('\0'))
+        [&self.user, &self.password].iter().all(|text| !text.is_empty() && !text.contains('\0'))
     }
 }
 
@@ -249,10 +235,7 @@ fn certificates(pem: &str) -> Result<Certificate, SmtpSettingsError> {
 }
 
 fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c))
 }
 
 fn is_word(text: &str) -> bool {
@@ -275,74 +258,63 @@ mod tests {
         assert_eq!(checked(|_| ()), None);
     }
 
+    fn refused(error: SmtpSettingsError, change: impl FnOnce(&mut SmtpSettings)) {
+        assert_eq!(checked(change), Some(error));
+    }
+
     #[test]
-    fn what_cannot_be_kept_is_refused_at_once() {
-        type Change = fn(&mut SmtpSettings);
-        let cases: [(Change, SmtpSettingsError); 19] = [
-            (|s| s.connections = 0, SmtpSettingsError::Connections),
-            (|s| s.connections = 1001, SmtpSettingsError::Connections),
-            (|s| s.host = String::new(), SmtpSettingsError::Host),
-            (|s| s.host = "mail example".into(), SmtpSettingsError::Host),
-            (|s| s.host = "smtp://mail".into(), SmtpSettingsError::Host),
-            (
-                |s| s.credentials = Some(SmtpCredentials::new("", "secret")),
-                SmtpSettingsError::Credentials,
-            ),
-            (
-                |s| s.credentials = Some(SmtpCredentials::new("user", "sec\0ret")),
-                SmtpSettingsError::Credentials,
-            ),
-            (
-                |s| s.hello_name = Some("a\r\nMAIL FROM:<eve@example.com>".into()),
-                SmtpSettingsError::HelloName,
-            ),
-            (
-                |s| s.hello_name = Some(String::new()),
-                SmtpSettingsError::HelloName,
-            ),
-            (
-                |s| s.sender_name = Some("Eve\r\nBcc: eve@example.com".into()),
-                SmtpSettingsError::SenderName,
-            ),
-            (
-                |s| s.sender_name = Some(String::new()),
-                SmtpSettingsError::SenderName,
-            ),
-            (
-                |s| s.answer_timeout = Duration::ZERO,
-                SmtpSettingsError::Timeouts,
-            ),
-            (
-                |s| s.deadline = Duration::from_secs(29),
-                SmtpSettingsError::Timeouts,
-            ),
-            (
-                |s| s.from = Email::parse("j\u{f6}rg@example.com").unwrap(),
-                SmtpSettingsError::From,
-            ),
-            (
-                |s| s.reply_to = Email::parse("j\u{f6}rg@example.com").ok(),
-                SmtpSettingsError::ReplyTo,
-            ),
-            (
-                |s| s.roots = SmtpRoots::Only(String::new()),
-                SmtpSettingsError::Roots,
-            ),
-            (
-                |s| s.roots = SmtpRoots::SystemAnd("mail.pem".into()),
-                SmtpSettingsError::Roots,
-            ),
-            (
-                |s| s.roots = SmtpRoots::Only(armoured("not base64!")),
-                SmtpSettingsError::Roots,
-            ),
-            (
-                |s| s.roots = SmtpRoots::Only(armoured("bm90IGEgY2VydGlmaWNhdGU=")),
-                SmtpSettingsError::Roots,
-            ),
-        ];
-        for (change, error) in cases {
-            assert_eq!(checked(change), Some(error));
+    fn numbers_out_of_range_are_refused() {
+        refused(SmtpSettingsError::Connections, |s| s.connections = 0);
+        refused(SmtpSettingsError::Connections, |s| s.connections = 1001);
+        refused(SmtpSettingsError::Timeouts, |s| {
+            s.answer_timeout = Duration::ZERO;
+        });
+        refused(SmtpSettingsError::Timeouts, |s| {
+            s.deadline = Duration::from_secs(29);
+        });
+    }
+
+    #[test]
+    fn texts_that_would_break_a_command_or_a_header_are_refused() {
+        for host in ["", "mail example", "smtp://mail", "mail\r\nQUIT"] {
+            refused(SmtpSettingsError::Host, |s| s.host = host.into());
+        }
+        for name in ["", "a b", "a\r\nMAIL FROM:<eve@example.com>"] {
+            refused(SmtpSettingsError::HelloName, |s| {
+                s.hello_name = Some(name.into());
+            });
+        }
+        for name in ["", "Eve\r\nBcc: eve@example.com", "a\0b"] {
+            refused(SmtpSettingsError::SenderName, |s| {
+                s.sender_name = Some(name.into());
+            });
+        }
+        for (user, password) in [("", "secret"), ("user", ""), ("user", "sec\0ret")] {
+            refused(SmtpSettingsError::Credentials, |s| {
+                s.credentials = Some(SmtpCredentials::new(user, password));
+            });
+        }
+    }
+
+    #[test]
+    fn senders_beyond_ascii_are_refused() {
+        let beyond = || Email::parse("j\u{f6}rg@example.com").unwrap();
+        refused(SmtpSettingsError::From, |s| s.from = beyond());
+        refused(SmtpSettingsError::ReplyTo, |s| s.reply_to = Some(beyond()));
+    }
+
+    #[test]
+    fn roots_that_are_no_certificates_are_refused() {
+        for pem in [
+            String::new(),
+            "/etc/mail.pem".into(),
+            armoured("not base64!"),
+            armoured("bm90IGEgY2VydGlmaWNhdGU="),
+        ] {
+            let only = SmtpRoots::Only(pem.clone());
+            refused(SmtpSettingsError::Roots, |s| s.roots = only);
+            let besides = SmtpRoots::SystemAnd(pem);
+            refused(SmtpSettingsError::Roots, |s| s.roots = besides);
         }
     }
 

@@ -138,10 +138,7 @@ impl SmtpServer {
     /// Waits until a session has come to `stage`.
     pub(crate) async fn until(&self, stage: Stage) {
         let mut reached = self.shared.reached.subscribe();
-        reached
-            .wait_for(|reached| reached.contains(&stage))
-            .await
-            .unwrap();
+        reached.wait_for(|reached| reached.contains(&stage)).await.unwrap();
     }
 }
 
@@ -222,9 +219,7 @@ impl<'a> Session<'a> {
 
     /// Answers a stage, and says whether as usual. 421 and [`Act::Cut`] end the connection.
     async fn answer(&mut self, stage: Stage, usual: &str) -> io::Result<bool> {
-        self.shared
-            .reached
-            .send_modify(|reached| reached.push(stage));
+        self.shared.reached.send_modify(|reached| reached.push(stage));
         let act = self.shared.acts.lock().unwrap().get(&stage).cloned();
         match act {
             None => self.write(&format!("{usual}\r\n")).await?,
@@ -268,11 +263,7 @@ impl<'a> Session<'a> {
         }
         let acceptor = TlsAcceptor::from(Arc::clone(tls));
         let socket: Box<dyn Socket> = Box::new(acceptor.accept(self.socket.into_inner()).await?);
-        Ok(Self {
-            socket: BufReader::new(socket),
-            encrypted: true,
-            ..self
-        })
+        Ok(Self { socket: BufReader::new(socket), encrypted: true, ..self })
     }
 
     async fn auth(&mut self, rest: &str) -> io::Result<()> {
@@ -331,10 +322,8 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         mail.text = self.content().await?;
-        let refused = matches!(
-            self.shared.acts.lock().unwrap().get(&Stage::Content),
-            Some(Act::Say(_))
-        );
+        let refused =
+            matches!(self.shared.acts.lock().unwrap().get(&Stage::Content), Some(Act::Say(_)));
         if !refused {
             self.shared.mails.lock().unwrap().push(mail);
         }

@@ -6,10 +6,7 @@ use crate::{Password, PasswordHash, PortError};
 
 /// What came of verifying a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "callers must decide on every outcome"
-)]
+#[expect(clippy::exhaustive_enums, reason = "callers must decide on every outcome")]
 pub enum Verification {
     /// The password fits.
     Match,
@@ -35,10 +32,9 @@ impl std::fmt::Debug for Reservation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Slot(_) => f.write_str("Slot(..)"),
-            Self::Overloaded { retry_after } => f
-                .debug_struct("Overloaded")
-                .field("retry_after", retry_after)
-                .finish(),
+            Self::Overloaded { retry_after } => {
+                f.debug_struct("Overloaded").field("retry_after", retry_after).finish()
+            }
         }
     }
 }

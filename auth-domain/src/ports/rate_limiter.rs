@@ -6,10 +6,7 @@ use crate::{LimitKey, PortError, RateLimit, Timestamp};
 
 /// Whether a hit is within its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a hit is within its limit or it is not"
-)]
+#[expect(clippy::exhaustive_enums, reason = "a hit is within its limit or it is not")]
 pub enum RateDecision {
     /// Within the limit, and counted.
     Allow,

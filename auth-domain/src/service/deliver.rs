@@ -86,9 +86,7 @@ impl Auth {
                 if let DeliveryError::Port(fault) = error {
                     self.record_fault(subject, fault);
                 }
-                EventKind::MailFailed {
-                    transient: error.is_transient(),
-                }
+                EventKind::MailFailed { transient: error.is_transient() }
             }
         };
         self.record(subject, kind);
@@ -100,13 +98,7 @@ impl Auth {
         job: &MailJob,
         subject: &mut Subject,
     ) -> Result<Delivery, DeliveryError> {
-        let MailJob::PasswordReset {
-            id,
-            email,
-            requested_at,
-            locale,
-        } = job
-        else {
+        let MailJob::PasswordReset { id, email, requested_at, locale } = job else {
             return Ok(Delivery::Skipped(SkipReason::NeverHappened));
         };
         let expires_at = *requested_at + self.settings().reset_link_life;
@@ -130,8 +122,7 @@ impl Auth {
             link: self.settings().reset_link_base.link(&token),
             life: self.settings().reset_link_life,
         };
-        self.send(email, self.settings().templates.password_reset(&mail))
-            .await
+        self.send(email, self.settings().templates.password_reset(&mail)).await
     }
 
     /// Makes the link live, or says why no mail is to be sent. Mails are counted before anything is
@@ -163,10 +154,8 @@ impl Auth {
         let limits = &self.settings().limits;
         let address = self.limit_key("mail-address", email.as_str());
         let everyone = self.limit_key("mail-global", "");
-        Ok(
-            self.hit(address, limits.mails_per_address, subject).await? == RateDecision::Allow
-                && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow,
-        )
+        Ok(self.hit(address, limits.mails_per_address, subject).await? == RateDecision::Allow
+            && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow)
     }
 
     async fn deliver_notice(
@@ -174,13 +163,8 @@ impl Auth {
         job: &MailJob,
         subject: &mut Subject,
     ) -> Result<Delivery, DeliveryError> {
-        let MailJob::PasswordChanged {
-            email,
-            user_id,
-            credential_version,
-            changed_at,
-            locale,
-        } = job
+        let MailJob::PasswordChanged { email, user_id, credential_version, changed_at, locale } =
+            job
         else {
             return Ok(Delivery::Skipped(SkipReason::NeverHappened));
         };
@@ -199,16 +183,11 @@ impl Auth {
     }
 
     fn notice(&self, locale: Locale) -> MailContent {
-        self.settings()
-            .templates
-            .password_changed(&PasswordChangedMail { locale })
+        self.settings().templates.password_changed(&PasswordChangedMail { locale })
     }
 
     async fn send(&self, to: &Email, content: MailContent) -> Result<Delivery, DeliveryError> {
-        self.ports()
-            .mailer
-            .send(&OutgoingEmail::new(to.clone(), content))
-            .await?;
+        self.ports().mailer.send(&OutgoingEmail::new(to.clone(), content)).await?;
         Ok(Delivery::Sent)
     }
 }

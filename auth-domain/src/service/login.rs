@@ -104,11 +104,7 @@ struct Candidate {
 
 impl Candidate {
     fn nobody(why: LoginFailure, user_id: Option<UserId>) -> Self {
-        Self {
-            stored: None,
-            user: Err(why),
-            user_id,
-        }
+        Self { stored: None, user: Err(why), user_id }
     }
 
     fn of(found: Option<User>) -> Self {
@@ -117,11 +113,7 @@ impl Candidate {
             Some(user) if user.disabled => Self::nobody(LoginFailure::Disabled, Some(user.id)),
             Some(user) => match user.password_hash.clone() {
                 None => Self::nobody(LoginFailure::NoPassword, Some(user.id)),
-                stored => Self {
-                    stored,
-                    user_id: Some(user.id),
-                    user: Ok(user),
-                },
+                stored => Self { stored, user_id: Some(user.id), user: Ok(user) },
             },
         }
     }
@@ -144,22 +136,14 @@ impl Auth {
     ) -> Result<Login, LoginError> {
         let mut subject = self.subject(Some(&request.email), context);
         let mut failure = None;
-        let outcome = self
-            .try_login(request, context, &mut subject, &mut failure)
-            .await;
+        let outcome = self.try_login(request, context, &mut subject, &mut failure).await;
         match &outcome {
             Ok(_) => self.record(subject, EventKind::LoggedIn),
             Err(error) => {
                 if let LoginError::Port(fault) = error {
                     self.record_fault(subject, fault);
                 }
-                self.record(
-                    subject,
-                    EventKind::LoginRefused {
-                        code: error.code(),
-                        failure,
-                    },
-                );
+                self.record(subject, EventKind::LoginRefused { code: error.code(), failure });
             }
         }
         outcome
@@ -173,8 +157,7 @@ impl Auth {
         failure: &mut Option<LoginFailure>,
     ) -> Result<Login, LoginError> {
         let LoginRequest { email, password } = request;
-        self.limit_source("login", self.settings().limits.login_per_source, context)
-            .await?;
+        self.limit_source("login", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
         self.begin_attempt(&email, *subject).await?;
         let candidate = self.find_candidate(&email, *subject).await?;
@@ -198,8 +181,7 @@ impl Auth {
             (Ok(user), Ok(verification)) => (user, verification),
         };
         let login = self.issue_tokens(&user).await?;
-        self.after_login(&user, verification, password, *subject)
-            .await;
+        self.after_login(&user, verification, password, *subject).await;
         Ok(login)
     }
 
@@ -252,20 +234,8 @@ impl Auth {
                 Some(issuer.issue(&claims).await?)
             }
         };
-        let Claims {
-            user_id,
-            email,
-            name,
-            ..
-        } = claims;
-        Ok(Login {
-            user_id,
-            email,
-            name,
-            access_token,
-            expires_in,
-            compatibility_token,
-        })
+        let Claims { user_id, email, name, .. } = claims;
+        Ok(Login { user_id, email, name, access_token, expires_in, compatibility_token })
     }
 
     async fn after_login(
@@ -289,10 +259,7 @@ impl Auth {
             };
             self.record(subject, kind);
         }
-        let key = UserKey {
-            email: user.email.clone(),
-            id: user.id,
-        };
+        let key = UserKey { email: user.email.clone(), id: user.id };
         if let Err(error) = self.ports().users.touch_last_login(&key, self.now()).await {
             self.record_fault(subject, &error);
             self.record(subject, EventKind::LastLoginNotWritten);
@@ -313,10 +280,7 @@ impl Auth {
             return Ok(false);
         };
         let update = CredentialUpdate {
-            key: UserKey {
-                email: user.email.clone(),
-                id: user.id,
-            },
+            key: UserKey { email: user.email.clone(), id: user.id },
             expected: user.credential_version,
             next: user.credential_version,
             password_hash: slot.hash(password).await?,

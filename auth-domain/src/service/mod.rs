@@ -49,9 +49,7 @@ struct Inner {
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth")
-            .field("settings", &self.inner.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Auth").field("settings", &self.inner.settings).finish_non_exhaustive()
     }
 }
 
@@ -85,14 +83,7 @@ impl Auth {
         settings.check()?;
         let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
         let reset_key = settings.master_secret.derive(Purpose::ResetTokens);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                ports,
-                settings,
-                limiter_key,
-                reset_key,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { ports, settings, limiter_key, reset_key }) })
     }
 
     fn ports(&self) -> &Ports {
@@ -131,18 +122,8 @@ impl Auth {
     }
 
     fn record(&self, subject: Subject, kind: EventKind) {
-        let Subject {
-            user_id,
-            account,
-            source,
-        } = subject;
-        self.ports().events.record(AuthEvent {
-            at: self.now(),
-            kind,
-            user_id,
-            account,
-            source,
-        });
+        let Subject { user_id, account, source } = subject;
+        self.ports().events.record(AuthEvent { at: self.now(), kind, user_id, account, source });
     }
 
     /// Also records the fault itself: the outcome says only what the client was told.

@@ -116,10 +116,7 @@ impl Auth {
         let outcome = self.try_register(request, context).await;
         match &outcome {
             Ok(Registered { user_id, .. }) => {
-                let subject = Subject {
-                    user_id: Some(*user_id),
-                    ..subject
-                };
+                let subject = Subject { user_id: Some(*user_id), ..subject };
                 self.record(subject, EventKind::Registered);
             }
             Err(error) => {
@@ -137,20 +134,9 @@ impl Auth {
         request: RegisterRequest,
         context: &RequestContext,
     ) -> Result<Registered, RegisterError> {
-        let RegisterRequest {
-            email,
-            password,
-            name,
-        } = request;
-        self.limit_source(
-            "register",
-            self.settings().limits.register_per_source,
-            context,
-        )
-        .await?;
-        self.settings()
-            .password_policy
-            .check(&password, &email, &name)?;
+        let RegisterRequest { email, password, name } = request;
+        self.limit_source("register", self.settings().limits.register_per_source, context).await?;
+        self.settings().password_policy.check(&password, &email, &name)?;
         let user_id = UserId::from_entropy_bytes(self.entropy()?);
         let password_hash = self.reserve_hash()?.hash(password).await?;
         let now = self.now();
@@ -166,11 +152,7 @@ impl Auth {
             last_login: None,
         };
         match self.ports().users.insert(user).await? {
-            Insert::Inserted => Ok(Registered {
-                user_id,
-                email,
-                name,
-            }),
+            Insert::Inserted => Ok(Registered { user_id, email, name }),
             Insert::EmailTaken => Err(RegisterError::EmailTaken),
         }
     }

@@ -100,10 +100,7 @@ impl Auth {
                 if let ResetError::Port(fault) = error {
                     self.record_fault(subject, fault);
                 }
-                self.record(
-                    subject,
-                    EventKind::PasswordResetRefused { code: error.code() },
-                );
+                self.record(subject, EventKind::PasswordResetRefused { code: error.code() });
             }
         }
         outcome
@@ -115,33 +112,20 @@ impl Auth {
         context: &RequestContext,
         subject: &mut Subject,
     ) -> Result<(), ResetError> {
-        let ResetRequest {
-            token,
-            new_password,
-        } = request;
-        self.limit_source("reset", self.settings().limits.reset_per_source, context)
-            .await?;
+        let ResetRequest { token, new_password } = request;
+        self.limit_source("reset", self.settings().limits.reset_per_source, context).await?;
         let record = self.live_record(&token).await?;
         let user = self.owner(&record, *subject).await?;
         subject.user_id = Some(user.id);
-        self.settings()
-            .password_policy
-            .check(&new_password, &user.email, &user.name)?;
+        self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
         let slot = self.reserve_hash()?;
         let tokens = &self.ports().reset_tokens;
-        if tokens
-            .consume(&user.email, record.digest, self.now())
-            .await?
-            .is_none()
-        {
+        if tokens.consume(&user.email, record.digest, self.now()).await?.is_none() {
             return Err(ResetError::InvalidToken);
         }
         self.queue_notice(&user, context).await?;
         let update = CredentialUpdate {
-            key: UserKey {
-                email: user.email.clone(),
-                id: user.id,
-            },
+            key: UserKey { email: user.email.clone(), id: user.id },
             expected: record.credential_version,
             next: record.credential_version.next(),
             password_hash: slot.hash(new_password).await?,

@@ -102,10 +102,7 @@ impl World {
     }
 
     fn finds(&mut self, found: impl Fn() -> Result<Option<User>, PortError> + Send + 'static) {
-        self.users
-            .expect_find_by_email()
-            .once()
-            .returning(move |_| found());
+        self.users.expect_find_by_email().once().returning(move |_| found());
     }
 
     /// One reservation whose slot verifies once, against a hash or against none.
@@ -127,27 +124,18 @@ impl World {
     fn hashes_once(&mut self) {
         self.hasher.expect_reserve().once().returning(|| {
             let mut slot = MockHashSlot::new();
-            slot.expect_hash()
-                .once()
-                .returning(|_| Ok(PasswordHash::from_stored("new")));
+            slot.expect_hash().once().returning(|_| Ok(PasswordHash::from_stored("new")));
             Ok(Reservation::Slot(Box::new(slot)))
         });
     }
 
     fn is_overloaded(&mut self) {
-        let full = || {
-            Ok(Reservation::Overloaded {
-                retry_after: Duration::from_secs(1),
-            })
-        };
+        let full = || Ok(Reservation::Overloaded { retry_after: Duration::from_secs(1) });
         self.hasher.expect_reserve().once().returning(full);
     }
 
     fn has_live_link(&mut self) {
-        self.reset_tokens
-            .expect_newest()
-            .once()
-            .returning(|_| Ok(Some(record())));
+        self.reset_tokens.expect_newest().once().returning(|_| Ok(Some(record())));
     }
 }
 
@@ -184,9 +172,7 @@ fn user() -> User {
 const JOB: JobId = JobId::from_bytes([5; 16]);
 
 fn token() -> ResetToken {
-    let key = MasterSecret::new([1; 32])
-        .unwrap()
-        .derive(Purpose::ResetTokens);
+    let key = MasterSecret::new([1; 32]).unwrap().derive(Purpose::ResetTokens);
     ResetToken::derive(&key, JOB, email())
 }
 
@@ -203,12 +189,7 @@ fn record() -> ResetRecord {
 }
 
 fn reset_job() -> MailJob {
-    MailJob::PasswordReset {
-        id: JOB,
-        email: email(),
-        requested_at: NOW,
-        locale: Locale::En,
-    }
+    MailJob::PasswordReset { id: JOB, email: email(), requested_at: NOW, locale: Locale::En }
 }
 
 fn context() -> RequestContext {
@@ -220,26 +201,12 @@ fn sourced() -> RequestContext {
 }
 
 async fn login(auth: &Auth) -> Result<Login, LoginError> {
-    auth.login(
-        LoginRequest {
-            email: email(),
-            password: password(),
-        },
-        &context(),
-    )
-    .await
+    auth.login(LoginRequest { email: email(), password: password() }, &context()).await
 }
 
 async fn reset(auth: &Auth, new_password: &str) -> Result<(), ResetError> {
     let new_password = Password::new(new_password).unwrap();
-    auth.reset_password(
-        ResetRequest {
-            token: token(),
-            new_password,
-        },
-        &context(),
-    )
-    .await
+    auth.reset_password(ResetRequest { token: token(), new_password }, &context()).await
 }
 
 const GOOD: &str = "another fine password";
@@ -252,10 +219,7 @@ async fn an_unknown_address_costs_exactly_one_verification() {
     world.attempt_is_let_in();
     world.finds(|| Ok(None));
     world.verifies_once(false, || Ok(Verification::Mismatch));
-    assert!(matches!(
-        login(&world.auth()).await,
-        Err(LoginError::Rejected)
-    ));
+    assert!(matches!(login(&world.auth()).await, Err(LoginError::Rejected)));
 }
 
 #[tokio::test]
@@ -264,37 +228,21 @@ async fn a_wrong_password_costs_exactly_one_verification() {
     world.attempt_is_let_in();
     world.finds(|| Ok(Some(user())));
     world.verifies_once(true, || Ok(Verification::Mismatch));
-    assert!(matches!(
-        login(&world.auth()).await,
-        Err(LoginError::Rejected)
-    ));
+    assert!(matches!(login(&world.auth()).await, Err(LoginError::Rejected)));
 }
 
 #[tokio::test]
 async fn accounts_that_cannot_log_in_cost_exactly_one_verification_and_are_refused_even_on_a_match()
 {
-    let disabled = || {
-        Ok(Some(User {
-            disabled: true,
-            ..user()
-        }))
-    };
-    let passwordless = || {
-        Ok(Some(User {
-            password_hash: None,
-            ..user()
-        }))
-    };
+    let disabled = || Ok(Some(User { disabled: true, ..user() }));
+    let passwordless = || Ok(Some(User { password_hash: None, ..user() }));
     let unreadable = || Err(corrupt());
     for found in [disabled as fn() -> _, passwordless, unreadable] {
         let mut world = World::new();
         world.attempt_is_let_in();
         world.finds(found);
         world.verifies_once(false, || Ok(Verification::Match));
-        assert!(matches!(
-            login(&world.auth()).await,
-            Err(LoginError::Rejected)
-        ));
+        assert!(matches!(login(&world.auth()).await, Err(LoginError::Rejected)));
     }
 }
 
@@ -305,15 +253,9 @@ async fn a_malformed_hash_is_a_wrong_password_with_an_event() {
     world.finds(|| Ok(Some(user())));
     world.verifies_once(true, || Err(corrupt()));
     let events = Arc::clone(&world.events);
-    assert!(matches!(
-        login(&world.auth()).await,
-        Err(LoginError::Rejected)
-    ));
+    assert!(matches!(login(&world.auth()).await, Err(LoginError::Rejected)));
     let failure = Some(LoginFailure::MalformedHash);
-    let refused = EventKind::LoginRefused {
-        code: ErrorCode::CredentialsRejected,
-        failure,
-    };
+    let refused = EventKind::LoginRefused { code: ErrorCode::CredentialsRejected, failure };
     assert!(events.0.lock().unwrap().contains(&refused));
 }
 
@@ -321,10 +263,7 @@ async fn a_malformed_hash_is_a_wrong_password_with_an_event() {
 async fn an_overloaded_server_counts_no_attempt_and_reads_nothing() {
     let mut world = World::new();
     world.is_overloaded();
-    assert!(matches!(
-        login(&world.auth()).await,
-        Err(LoginError::Overloaded { .. })
-    ));
+    assert!(matches!(login(&world.auth()).await, Err(LoginError::Overloaded { .. })));
 }
 
 #[tokio::test]
@@ -335,14 +274,8 @@ async fn who_has_to_wait_is_neither_looked_up_nor_verified() {
         .expect_reserve()
         .once()
         .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
-    let wait = Attempt::Wait {
-        retry_after: Duration::from_secs(2),
-    };
-    world
-        .attempts
-        .expect_begin()
-        .once()
-        .returning(move |_, _, _| Ok(wait));
+    let wait = Attempt::Wait { retry_after: Duration::from_secs(2) };
+    world.attempts.expect_begin().once().returning(move |_, _, _| Ok(wait));
     let retry_after = Duration::from_secs(2);
     let outcome = login(&world.auth()).await;
     assert!(
@@ -357,21 +290,9 @@ async fn a_good_login_survives_everything_that_fails_after_it() {
     world.finds(|| Ok(Some(user())));
     world.verifies_once(true, || Ok(Verification::MatchNeedsRehash));
     world.is_overloaded();
-    world
-        .issuer
-        .expect_issue()
-        .once()
-        .returning(|_| Ok(SignedToken::new("token".into())));
-    world
-        .attempts
-        .expect_clear()
-        .once()
-        .returning(|_| Err(down("attempt_store.clear")));
-    world
-        .users
-        .expect_touch_last_login()
-        .once()
-        .returning(|_, _| Err(down("user_store.touch")));
+    world.issuer.expect_issue().once().returning(|_| Ok(SignedToken::new("token".into())));
+    world.attempts.expect_clear().once().returning(|_| Err(down("attempt_store.clear")));
+    world.users.expect_touch_last_login().once().returning(|_, _| Err(down("user_store.touch")));
     let events = Arc::clone(&world.events);
     assert!(login(&world.auth()).await.is_ok());
     let seen = events.0.lock().unwrap();
@@ -392,17 +313,9 @@ async fn an_upgraded_hash_keeps_the_credential_version() {
     world.finds(|| Ok(Some(user())));
     world.verifies_once(true, || Ok(Verification::MatchNeedsRehash));
     world.hashes_once();
-    world
-        .issuer
-        .expect_issue()
-        .once()
-        .returning(|_| Ok(SignedToken::new("token".into())));
+    world.issuer.expect_issue().once().returning(|_| Ok(SignedToken::new("token".into())));
     world.attempts.expect_clear().once().returning(|_| Ok(()));
-    world
-        .users
-        .expect_touch_last_login()
-        .once()
-        .returning(|_, _| Ok(Update::Updated));
+    world.users.expect_touch_last_login().once().returning(|_, _| Ok(Update::Updated));
     world
         .users
         .expect_update_credentials()
@@ -416,20 +329,14 @@ async fn an_upgraded_hash_keeps_the_credential_version() {
 async fn no_failing_port_lets_anybody_in() {
     let failures: [fn(&mut World); 4] = [
         |world| {
-            world
-                .hasher
-                .expect_reserve()
-                .returning(|| Err(down("password_hasher.reserve")));
+            world.hasher.expect_reserve().returning(|| Err(down("password_hasher.reserve")));
         },
         |world| {
             world
                 .hasher
                 .expect_reserve()
                 .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
-            world
-                .attempts
-                .expect_begin()
-                .returning(|_, _, _| Err(down("attempt_store.begin")));
+            world.attempts.expect_begin().returning(|_, _, _| Err(down("attempt_store.begin")));
         },
         |world| {
             world.attempt_is_let_in();
@@ -440,10 +347,7 @@ async fn no_failing_port_lets_anybody_in() {
             world.attempt_is_let_in();
             world.verifies_once(true, || Ok(Verification::Match));
             world.finds(|| Ok(Some(user())));
-            world
-                .issuer
-                .expect_issue()
-                .returning(|_| Err(down("token_issuer.issue")));
+            world.issuer.expect_issue().returning(|_| Err(down("token_issuer.issue")));
         },
     ];
     for failure in failures {
@@ -464,10 +368,7 @@ async fn a_store_that_is_down_is_not_an_unknown_address() {
         .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
     world.attempt_is_let_in();
     world.finds(|| Err(down("user_store.find_by_email")));
-    assert!(matches!(
-        login(&world.auth()).await,
-        Err(LoginError::Port(_))
-    ));
+    assert!(matches!(login(&world.auth()).await, Err(LoginError::Port(_))));
 }
 
 // Counters that do not answer.
@@ -475,45 +376,20 @@ async fn a_store_that_is_down_is_not_an_unknown_address() {
 #[tokio::test]
 async fn a_limiter_that_is_down_refuses_by_default() {
     let mut world = World::new();
-    world
-        .limiter
-        .expect_hit()
-        .once()
-        .returning(|_, _, _| Err(down("rate_limiter.hit")));
-    let outcome = world
-        .auth()
-        .request_password_reset(email(), &sourced())
-        .await;
+    world.limiter.expect_hit().once().returning(|_, _, _| Err(down("rate_limiter.hit")));
+    let outcome = world.auth().request_password_reset(email(), &sourced()).await;
     assert!(matches!(outcome, Err(RequestResetError::Port(_))));
 }
 
 #[tokio::test]
 async fn a_limiter_that_is_down_is_gone_without_where_the_settings_say_so() {
     let mut world = World::new();
-    world
-        .limiter
-        .expect_hit()
-        .once()
-        .returning(|_, _, _| Err(down("rate_limiter.hit")));
-    world
-        .mail_queue
-        .expect_enqueue()
-        .once()
-        .returning(|_| Ok(()));
+    world.limiter.expect_hit().once().returning(|_, _, _| Err(down("rate_limiter.hit")));
+    world.mail_queue.expect_enqueue().once().returning(|_| Ok(()));
     let events = Arc::clone(&world.events);
     let auth = world.auth_with(|settings| settings.on_limiter_failure = FailurePolicy::Allow);
-    assert!(
-        auth.request_password_reset(email(), &sourced())
-            .await
-            .is_ok()
-    );
-    assert!(
-        events
-            .0
-            .lock()
-            .unwrap()
-            .contains(&EventKind::LimitsUnavailable)
-    );
+    assert!(auth.request_password_reset(email(), &sourced()).await.is_ok());
+    assert!(events.0.lock().unwrap().contains(&EventKind::LimitsUnavailable));
 }
 
 #[tokio::test]
@@ -522,30 +398,16 @@ async fn a_limit_is_asked_before_anything_costs() {
     let denied = || {
         let mut world = World::new();
         let deny = RateDecision::Deny { retry_after };
-        world
-            .limiter
-            .expect_hit()
-            .once()
-            .returning(move |_, _, _| Ok(deny));
+        world.limiter.expect_hit().once().returning(move |_, _, _| Ok(deny));
         world.auth()
     };
-    let request = LoginRequest {
-        email: email(),
-        password: password(),
-    };
+    let request = LoginRequest { email: email(), password: password() };
     let outcome = denied().login(request, &sourced()).await;
     assert!(matches!(outcome, Err(LoginError::RateLimited { retry_after: r }) if r == retry_after));
-    let request = RegisterRequest {
-        email: email(),
-        password: password(),
-        name: user().name,
-    };
+    let request = RegisterRequest { email: email(), password: password(), name: user().name };
     let outcome = denied().register(request, &sourced()).await;
     assert!(matches!(outcome, Err(RegisterError::RateLimited { .. })));
-    let request = ResetRequest {
-        token: token(),
-        new_password: password(),
-    };
+    let request = ResetRequest { token: token(), new_password: password() };
     let outcome = denied().reset_password(request, &sourced()).await;
     assert!(matches!(outcome, Err(ResetError::RateLimited { .. })));
 }
@@ -554,21 +416,11 @@ async fn a_limit_is_asked_before_anything_costs() {
 
 #[tokio::test]
 async fn without_entropy_nothing_is_issued() {
-    let world = || World {
-        entropy: Bytes(Err(())),
-        ..World::new()
-    };
-    let request = RegisterRequest {
-        email: email(),
-        password: password(),
-        name: user().name,
-    };
+    let world = || World { entropy: Bytes(Err(())), ..World::new() };
+    let request = RegisterRequest { email: email(), password: password(), name: user().name };
     let outcome = world().auth().register(request, &context()).await;
     assert!(matches!(outcome, Err(RegisterError::Port(_))));
-    let outcome = world()
-        .auth()
-        .request_password_reset(email(), &context())
-        .await;
+    let outcome = world().auth().request_password_reset(email(), &context()).await;
     assert!(matches!(outcome, Err(RequestResetError::Port(_))));
 }
 
@@ -577,11 +429,7 @@ async fn without_entropy_nothing_is_issued() {
 #[tokio::test]
 async fn a_refused_password_costs_no_hash() {
     let password = Password::new("short").unwrap();
-    let request = RegisterRequest {
-        email: email(),
-        password,
-        name: user().name,
-    };
+    let request = RegisterRequest { email: email(), password, name: user().name };
     let outcome = World::new().auth().register(request, &context()).await;
     assert!(matches!(outcome, Err(RegisterError::PasswordRefused(_))));
 }
@@ -590,16 +438,8 @@ async fn a_refused_password_costs_no_hash() {
 async fn a_taken_address_costs_the_hash_that_a_free_one_costs() {
     let mut world = World::new();
     world.hashes_once();
-    world
-        .users
-        .expect_insert()
-        .once()
-        .returning(|_| Ok(Insert::EmailTaken));
-    let request = RegisterRequest {
-        email: email(),
-        password: password(),
-        name: user().name,
-    };
+    world.users.expect_insert().once().returning(|_| Ok(Insert::EmailTaken));
+    let request = RegisterRequest { email: email(), password: password(), name: user().name };
     let outcome = world.auth().register(request, &context()).await;
     assert!(matches!(outcome, Err(RegisterError::EmailTaken)));
 }
@@ -608,21 +448,9 @@ async fn a_taken_address_costs_the_hash_that_a_free_one_costs() {
 async fn an_insert_whose_answer_is_lost_is_not_called_taken() {
     let mut world = World::new();
     world.hashes_once();
-    world
-        .users
-        .expect_insert()
-        .once()
-        .returning(|_| Err(down("user_store.insert")));
-    let request = RegisterRequest {
-        email: email(),
-        password: password(),
-        name: user().name,
-    };
-    let error = world
-        .auth()
-        .register(request, &context())
-        .await
-        .unwrap_err();
+    world.users.expect_insert().once().returning(|_| Err(down("user_store.insert")));
+    let request = RegisterRequest { email: email(), password: password(), name: user().name };
+    let error = world.auth().register(request, &context()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
 }
 
@@ -630,65 +458,30 @@ async fn an_insert_whose_answer_is_lost_is_not_called_taken() {
 
 #[tokio::test]
 async fn a_junk_token_costs_one_read_and_no_hash() {
-    let other_row = |_: &_| {
-        Ok(Some(ResetRecord {
-            digest: TokenDigest::from_bytes([0; 32]),
-            ..record()
-        }))
-    };
-    let used_row = |_: &_| {
-        Ok(Some(ResetRecord {
-            used: true,
-            ..record()
-        }))
-    };
-    let expired_row = |_: &_| {
-        Ok(Some(ResetRecord {
-            expires_at: NOW,
-            ..record()
-        }))
-    };
+    let other_row =
+        |_: &_| Ok(Some(ResetRecord { digest: TokenDigest::from_bytes([0; 32]), ..record() }));
+    let used_row = |_: &_| Ok(Some(ResetRecord { used: true, ..record() }));
+    let expired_row = |_: &_| Ok(Some(ResetRecord { expires_at: NOW, ..record() }));
     let no_row = |_: &_| Ok(None);
     for answer in [other_row as fn(&Email) -> _, used_row, expired_row, no_row] {
         let mut world = World::new();
         world.reset_tokens.expect_newest().once().returning(answer);
-        assert!(matches!(
-            reset(&world.auth(), GOOD).await,
-            Err(ResetError::InvalidToken)
-        ));
+        assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::InvalidToken)));
     }
 }
 
 #[tokio::test]
 async fn a_link_is_dead_once_its_account_changed() {
     let gone = || Ok(None);
-    let disabled = || {
-        Ok(Some(User {
-            disabled: true,
-            ..user()
-        }))
-    };
-    let changed = || {
-        Ok(Some(User {
-            credential_version: CredentialVersion::new(4),
-            ..user()
-        }))
-    };
-    let another = || {
-        Ok(Some(User {
-            id: UserId::from_entropy_bytes([1; 16]),
-            ..user()
-        }))
-    };
+    let disabled = || Ok(Some(User { disabled: true, ..user() }));
+    let changed = || Ok(Some(User { credential_version: CredentialVersion::new(4), ..user() }));
+    let another = || Ok(Some(User { id: UserId::from_entropy_bytes([1; 16]), ..user() }));
     let unreadable = || Err(corrupt());
     for found in [gone as fn() -> _, disabled, changed, another, unreadable] {
         let mut world = World::new();
         world.has_live_link();
         world.finds(found);
-        assert!(matches!(
-            reset(&world.auth(), GOOD).await,
-            Err(ResetError::InvalidToken)
-        ));
+        assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::InvalidToken)));
     }
 }
 
@@ -698,10 +491,7 @@ async fn a_refused_password_leaves_the_link_alive() {
         let mut world = World::new();
         world.has_live_link();
         world.finds(|| Ok(Some(user())));
-        assert!(matches!(
-            reset(&world.auth(), refused).await,
-            Err(ResetError::PasswordRefused(_))
-        ));
+        assert!(matches!(reset(&world.auth(), refused).await, Err(ResetError::PasswordRefused(_))));
     }
 }
 
@@ -711,10 +501,7 @@ async fn an_overloaded_server_leaves_the_link_alive() {
     world.has_live_link();
     world.finds(|| Ok(Some(user())));
     world.is_overloaded();
-    assert!(matches!(
-        reset(&world.auth(), GOOD).await,
-        Err(ResetError::Overloaded { .. })
-    ));
+    assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::Overloaded { .. })));
 }
 
 #[tokio::test]
@@ -727,15 +514,8 @@ async fn who_does_not_win_the_link_sets_no_password() {
         .expect_reserve()
         .once()
         .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
-    world
-        .reset_tokens
-        .expect_consume()
-        .once()
-        .returning(|_, _, _| Ok(None));
-    assert!(matches!(
-        reset(&world.auth(), GOOD).await,
-        Err(ResetError::InvalidToken)
-    ));
+    world.reset_tokens.expect_consume().once().returning(|_, _, _| Ok(None));
+    assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::InvalidToken)));
 }
 
 #[tokio::test]
@@ -748,20 +528,9 @@ async fn no_password_is_set_without_a_queued_notice() {
         .expect_reserve()
         .once()
         .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
-    world
-        .reset_tokens
-        .expect_consume()
-        .once()
-        .returning(|_, _, _| Ok(Some(record())));
-    world
-        .mail_queue
-        .expect_enqueue()
-        .once()
-        .returning(|_| Err(down("mail_queue.enqueue")));
-    assert!(matches!(
-        reset(&world.auth(), GOOD).await,
-        Err(ResetError::Port(_))
-    ));
+    world.reset_tokens.expect_consume().once().returning(|_, _, _| Ok(Some(record())));
+    world.mail_queue.expect_enqueue().once().returning(|_| Err(down("mail_queue.enqueue")));
+    assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::Port(_))));
 }
 
 #[tokio::test]
@@ -770,11 +539,7 @@ async fn a_reset_bumps_the_version_clears_the_attempts_and_tells_the_owner() {
     world.has_live_link();
     world.finds(|| Ok(Some(user())));
     world.hashes_once();
-    world
-        .reset_tokens
-        .expect_consume()
-        .once()
-        .returning(|_, _, _| Ok(Some(record())));
+    world.reset_tokens.expect_consume().once().returning(|_, _, _| Ok(Some(record())));
     let version = CredentialVersion::new(4);
     world
         .mail_queue
@@ -798,33 +563,16 @@ async fn a_reset_overtaken_by_another_change_is_refused() {
     world.has_live_link();
     world.finds(|| Ok(Some(user())));
     world.hashes_once();
-    world
-        .reset_tokens
-        .expect_consume()
-        .once()
-        .returning(|_, _, _| Ok(Some(record())));
-    world
-        .mail_queue
-        .expect_enqueue()
-        .once()
-        .returning(|_| Ok(()));
-    world
-        .users
-        .expect_update_credentials()
-        .once()
-        .returning(|_| Ok(Update::Stale));
-    assert!(matches!(
-        reset(&world.auth(), GOOD).await,
-        Err(ResetError::InvalidToken)
-    ));
+    world.reset_tokens.expect_consume().once().returning(|_, _, _| Ok(Some(record())));
+    world.mail_queue.expect_enqueue().once().returning(|_| Ok(()));
+    world.users.expect_update_credentials().once().returning(|_| Ok(Update::Stale));
+    assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::InvalidToken)));
 }
 
 // The worker's half.
 
 async fn delivered(auth: &Auth, job: &MailJob) -> Result<Delivery, bool> {
-    auth.deliver(job)
-        .await
-        .map_err(|error| error.is_transient())
+    auth.deliver(job).await.map_err(|error| error.is_transient())
 }
 
 fn skipped(reason: SkipReason) -> Result<Delivery, bool> {
@@ -835,36 +583,17 @@ fn skipped(reason: SkipReason) -> Result<Delivery, bool> {
 async fn nobody_is_mailed_for_an_address_without_a_usable_account() {
     let mut world = World::new();
     world.finds(|| Ok(None));
-    assert_eq!(
-        delivered(&world.auth(), &reset_job()).await,
-        skipped(SkipReason::UnknownAccount)
-    );
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, skipped(SkipReason::UnknownAccount));
     let mut world = World::new();
-    world.finds(|| {
-        Ok(Some(User {
-            disabled: true,
-            ..user()
-        }))
-    });
-    assert_eq!(
-        delivered(&world.auth(), &reset_job()).await,
-        skipped(SkipReason::Disabled)
-    );
+    world.finds(|| Ok(Some(User { disabled: true, ..user() })));
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, skipped(SkipReason::Disabled));
 }
 
 #[tokio::test]
 async fn a_job_that_comes_after_its_link_expired_sends_nothing() {
     let requested_at = NOW - Duration::from_hours(1);
-    let job = MailJob::PasswordReset {
-        id: JOB,
-        email: email(),
-        requested_at,
-        locale: Locale::En,
-    };
-    assert_eq!(
-        delivered(&World::new().auth(), &job).await,
-        skipped(SkipReason::Expired)
-    );
+    let job = MailJob::PasswordReset { id: JOB, email: email(), requested_at, locale: Locale::En };
+    assert_eq!(delivered(&World::new().auth(), &job).await, skipped(SkipReason::Expired));
 }
 
 #[tokio::test]
@@ -876,15 +605,8 @@ async fn a_job_older_than_the_newest_link_sends_nothing() {
         created_at: NOW + Duration::from_micros(1),
         ..record()
     };
-    world
-        .reset_tokens
-        .expect_newest()
-        .once()
-        .returning(move |_| Ok(Some(newer())));
-    assert_eq!(
-        delivered(&world.auth(), &reset_job()).await,
-        skipped(SkipReason::Superseded)
-    );
+    world.reset_tokens.expect_newest().once().returning(move |_| Ok(Some(newer())));
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, skipped(SkipReason::Superseded));
 }
 
 #[tokio::test]
@@ -894,64 +616,32 @@ async fn a_job_that_runs_again_sends_the_same_link_and_counts_no_second_mail() {
     world.has_live_link();
     let token = token().expose();
     let link = move |mail: &OutgoingEmail| mail.content.text.contains(token.as_str());
-    world
-        .mailer
-        .expect_send()
-        .once()
-        .withf(link)
-        .returning(|_| Ok(()));
-    assert_eq!(
-        delivered(&world.auth(), &reset_job()).await,
-        Ok(Delivery::Sent)
-    );
+    world.mailer.expect_send().once().withf(link).returning(|_| Ok(()));
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, Ok(Delivery::Sent));
 }
 
 #[tokio::test]
 async fn a_job_whose_link_was_used_sends_nothing() {
     let mut world = World::new();
     world.finds(|| Ok(Some(user())));
-    let used = |_: &_| {
-        Ok(Some(ResetRecord {
-            used: true,
-            ..record()
-        }))
-    };
+    let used = |_: &_| Ok(Some(ResetRecord { used: true, ..record() }));
     world.reset_tokens.expect_newest().once().returning(used);
-    assert_eq!(
-        delivered(&world.auth(), &reset_job()).await,
-        skipped(SkipReason::Spent)
-    );
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, skipped(SkipReason::Spent));
 }
 
 #[tokio::test]
 async fn a_mail_beyond_the_cap_leaves_the_last_link_alive() {
     let mut world = World::new();
     world.finds(|| Ok(Some(user())));
-    world
-        .reset_tokens
-        .expect_newest()
-        .once()
-        .returning(|_| Ok(None));
-    let deny = RateDecision::Deny {
-        retry_after: Duration::from_secs(60),
-    };
-    world
-        .limiter
-        .expect_hit()
-        .once()
-        .returning(move |_, _, _| Ok(deny));
-    assert_eq!(
-        delivered(&world.auth(), &reset_job()).await,
-        skipped(SkipReason::MailCap)
-    );
+    world.reset_tokens.expect_newest().once().returning(|_| Ok(None));
+    let deny = RateDecision::Deny { retry_after: Duration::from_secs(60) };
+    world.limiter.expect_hit().once().returning(move |_, _, _| Ok(deny));
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, skipped(SkipReason::MailCap));
 }
 
 #[tokio::test]
 async fn a_mail_failure_says_whether_to_try_again() {
-    for (kind, again) in [
-        (PortErrorKind::Throttled, true),
-        (PortErrorKind::Rejected, false),
-    ] {
+    for (kind, again) in [(PortErrorKind::Throttled, true), (PortErrorKind::Rejected, false)] {
         let mut world = World::new();
         world.finds(|| Ok(Some(user())));
         world.has_live_link();
@@ -977,26 +667,16 @@ fn notice(changed_at: Timestamp) -> MailJob {
 #[tokio::test]
 async fn a_notice_is_sent_once_its_change_is_seen() {
     let mut world = World::new();
-    world.finds(|| {
-        Ok(Some(User {
-            credential_version: CredentialVersion::new(4),
-            ..user()
-        }))
-    });
+    world.finds(|| Ok(Some(User { credential_version: CredentialVersion::new(4), ..user() })));
     world.mailer.expect_send().once().returning(|_| Ok(()));
-    assert_eq!(
-        delivered(&world.auth(), &notice(NOW)).await,
-        Ok(Delivery::Sent)
-    );
+    assert_eq!(delivered(&world.auth(), &notice(NOW)).await, Ok(Delivery::Sent));
 }
 
 #[tokio::test]
 async fn a_notice_waits_for_its_change_and_gives_it_up_after_ten_minutes() {
-    for (age, expected) in [
-        (0, Err(true)),
-        (599, Err(true)),
-        (600, skipped(SkipReason::NeverHappened)),
-    ] {
+    for (age, expected) in
+        [(0, Err(true)), (599, Err(true)), (600, skipped(SkipReason::NeverHappened))]
+    {
         let mut world = World::new();
         world.finds(|| Ok(Some(user())));
         let job = notice(NOW - Duration::from_secs(age));
@@ -1020,11 +700,7 @@ fn claims() -> Claims {
 #[tokio::test]
 async fn a_token_check_reads_no_store_unless_it_is_strict() {
     let mut world = World::new();
-    world
-        .verifier
-        .expect_verify()
-        .once()
-        .returning(|_, _| Ok(claims()));
+    world.verifier.expect_verify().once().returning(|_, _| Ok(claims()));
     assert_eq!(world.auth().authenticate("token").await.unwrap(), claims());
 }
 
@@ -1032,24 +708,9 @@ async fn a_token_check_reads_no_store_unless_it_is_strict() {
 async fn a_strict_check_ends_the_tokens_of_changed_accounts() {
     let current = || Ok(Some(user()));
     let gone = || Ok(None);
-    let disabled = || {
-        Ok(Some(User {
-            disabled: true,
-            ..user()
-        }))
-    };
-    let changed = || {
-        Ok(Some(User {
-            credential_version: CredentialVersion::new(4),
-            ..user()
-        }))
-    };
-    let another = || {
-        Ok(Some(User {
-            id: UserId::from_entropy_bytes([1; 16]),
-            ..user()
-        }))
-    };
+    let disabled = || Ok(Some(User { disabled: true, ..user() }));
+    let changed = || Ok(Some(User { credential_version: CredentialVersion::new(4), ..user() }));
+    let another = || Ok(Some(User { id: UserId::from_entropy_bytes([1; 16]), ..user() }));
     for (found, good) in [
         (current as fn() -> _, true),
         (gone, false),
@@ -1058,11 +719,7 @@ async fn a_strict_check_ends_the_tokens_of_changed_accounts() {
         (another, false),
     ] {
         let mut world = World::new();
-        world
-            .verifier
-            .expect_verify()
-            .once()
-            .returning(|_, _| Ok(claims()));
+        world.verifier.expect_verify().once().returning(|_, _| Ok(claims()));
         world.finds(found);
         let auth = world.auth_with(|settings| settings.token_check = TokenCheck::Strict);
         assert_eq!(auth.authenticate("token").await.is_ok(), good);
@@ -1072,15 +729,8 @@ async fn a_strict_check_ends_the_tokens_of_changed_accounts() {
 #[tokio::test]
 async fn a_strict_check_without_a_store_lets_nobody_in() {
     let mut world = World::new();
-    world
-        .verifier
-        .expect_verify()
-        .once()
-        .returning(|_, _| Ok(claims()));
+    world.verifier.expect_verify().once().returning(|_, _| Ok(claims()));
     world.finds(|| Err(down("user_store.find_by_email")));
     let auth = world.auth_with(|settings| settings.token_check = TokenCheck::Strict);
-    assert!(matches!(
-        auth.authenticate("token").await,
-        Err(AuthenticateError::Port(_))
-    ));
+    assert!(matches!(auth.authenticate("token").await, Err(AuthenticateError::Port(_))));
 }

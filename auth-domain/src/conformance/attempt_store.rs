@@ -1,0 +1,265 @@
+//! The laws of [`AttemptStore`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::race::{RACERS, ROUNDS, Spawner, race};
+use super::{done, fresh, the_one};
+use crate::ports::AttemptStore;
+use crate::{Attempt, AttemptPolicy, LimitKey, Timestamp};
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __attempt_store_laws {
+    ($then:ident $context:tt) => {
+        $crate::$then! {
+            $context
+            attempt_store
+            alone: [
+                free_attempts_proceed_and_are_counted,
+                after_the_free_attempts_the_next_one_waits,
+                waits_double,
+                an_attempt_proceeds_exactly_when_its_wait_is_over,
+                a_refused_attempt_leaves_no_trace,
+                too_many_in_a_row_lock_however_long_one_waits,
+                clearing_opens_a_key_again,
+                clearing_leaves_other_keys,
+                keys_do_not_mix,
+                a_clock_set_back_opens_nothing,
+                attempts_do_not_lapse_by_time_alone,
+                the_policy_of_the_call_decides,
+            ]
+            racing: [
+                of_concurrent_attempts_only_the_free_ones_get_in,
+                of_concurrent_attempts_after_a_wait_one_gets_in,
+            ]
+        }
+    };
+}
+
+__attempt_store_laws! { __laws_by_name { dyn AttemptStore } }
+
+/// Makes each law of [`AttemptStore`](crate::ports::AttemptStore) a test of your adapter.
+///
+/// `adapter` is evaluated for each test, in its async function, to an `Arc` of the store; `spawn` is a
+/// [`Spawner`](crate::conformance::Spawner). See [`conformance`](crate::conformance).
+#[macro_export]
+macro_rules! attempt_store_conformance {
+    (test: $test:meta, spawn: $spawn:expr, adapter: $adapter:expr $(,)?) => {
+        $crate::__attempt_store_laws! { __laws_as_tests { $test, $spawn, $adapter } }
+    };
+}
+
+const INSTANT: Duration = Duration::from_micros(1);
+const FREE: u32 = 5;
+
+fn policy() -> AttemptPolicy {
+    AttemptPolicy {
+        free: FREE,
+        first_wait: Duration::from_secs(1),
+        longest_wait: Duration::from_secs(8),
+        most_in_a_row: 12,
+    }
+}
+
+/// Catches attempts that are not counted, or counted twice.
+pub async fn free_attempts_proceed_and_are_counted(store: &dyn AttemptStore) {
+    let (key, now) = (fresh::limit_key(), fresh::now());
+    for prior in 0..FREE {
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+    }
+}
+
+/// Catches a store that never makes anybody wait, or says a wrong time.
+pub async fn after_the_free_attempts_the_next_one_waits(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+    let later = now + Duration::from_millis(400);
+    let rest = wait(Duration::from_millis(600));
+    assert_eq!(begin(store, key, later).await, rest);
+}
+
+/// Catches a wait that stays at its first length: 86,400 guesses a day instead of some thirty.
+pub async fn waits_double(store: &dyn AttemptStore) {
+    let (key, mut now) = spent(store).await;
+    for (prior, seconds) in (FREE..).zip([1, 2, 4, 8, 8]) {
+        let due = Duration::from_secs(seconds);
+        assert_eq!(begin(store, key, now).await, wait(due));
+        now = now + due;
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+    }
+}
+
+/// Catches a time kept too coarsely: cut to the second, a wait would end early.
+pub async fn an_attempt_proceeds_exactly_when_its_wait_is_over(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    let due = now + Duration::from_secs(1);
+    assert_eq!(begin(store, key, due - INSTANT).await, wait(INSTANT));
+    let proceed = Attempt::Proceed { prior: FREE };
+    assert_eq!(begin(store, key, due).await, proceed);
+}
+
+/// Catches a refused attempt that counts or starts the wait anew: whoever knocks on would lock out the
+/// owner for good.
+pub async fn a_refused_attempt_leaves_no_trace(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    for tenth in 0..10 {
+        let knock = now + Duration::from_millis(100) * tenth;
+        let rest = Duration::from_secs(1) - Duration::from_millis(100) * tenth;
+        assert_eq!(begin(store, key, knock).await, wait(rest));
+    }
+    let due = now + Duration::from_secs(1);
+    let proceed = Attempt::Proceed { prior: FREE };
+    assert_eq!(begin(store, key, due).await, proceed);
+    assert_eq!(begin(store, key, due).await, wait(Duration::from_secs(2)));
+}
+
+/// Catches a store that lets patience win: NIST SP 800-63B-4 section 3.2.2 wants a hundred failures to
+/// be the end.
+pub async fn too_many_in_a_row_lock_however_long_one_waits(store: &dyn AttemptStore) {
+    let (key, locked) = locked(store).await;
+    for patience in [0, 3_600, 86_400, 3_650 * 86_400] {
+        let answer = begin(store, key, locked + Duration::from_secs(patience)).await;
+        assert_eq!(answer, wait(policy().longest_wait));
+    }
+}
+
+/// Catches a clear that resets the wait and not the count, or does not open what is locked.
+pub async fn clearing_opens_a_key_again(store: &dyn AttemptStore) {
+    done(store.clear(fresh::limit_key()).await);
+    for (key, now) in [spent(store).await, locked(store).await] {
+        done(store.clear(key).await);
+        for prior in 0..FREE {
+            assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+        }
+        assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+    }
+}
+
+/// Catches a clear that clears all: a guesser would log in to an account of his own between guesses.
+pub async fn clearing_leaves_other_keys(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    done(store.clear(neighbour(key)).await);
+    done(store.clear(fresh::limit_key()).await);
+    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+}
+
+/// Catches keys that are cut: an attack on one address would lock out others.
+pub async fn keys_do_not_mix(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    for other in [neighbour(key), fresh::limit_key()] {
+        let first = Attempt::Proceed { prior: 0 };
+        assert_eq!(begin(store, other, now).await, first);
+    }
+}
+
+/// Catches a difference of times that wraps, or a negative one that is taken for a long one.
+pub async fn a_clock_set_back_opens_nothing(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    for back in [INSTANT, Duration::from_hours(1), Duration::from_hours(87_600)] {
+        let answer = begin(store, key, now - back).await;
+        assert_eq!(answer, wait(Duration::from_secs(1)));
+    }
+}
+
+/// Catches a count that expires: a patient guesser would never reach the lock.
+pub async fn attempts_do_not_lapse_by_time_alone(store: &dyn AttemptStore) {
+    let (key, mut now) = (fresh::limit_key(), fresh::now());
+    for (prior, years) in [(0, 0), (1, 1), (2, 5), (3, 20)] {
+        now = now + Duration::from_hours(24 * 365 * years);
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+    }
+}
+
+/// Catches a store that keeps a verdict instead of what was counted: a changed setting would not bind.
+pub async fn the_policy_of_the_call_decides(store: &dyn AttemptStore) {
+    let (key, now) = spent(store).await;
+    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+    let looser = AttemptPolicy { free: 2 * FREE, ..policy() };
+    let answer = done(store.begin(key, now, &looser).await);
+    assert_eq!(answer, Attempt::Proceed { prior: FREE });
+    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(2)));
+}
+
+/// Catches looking first and counting then: guesses sent all at once would be free, however many.
+pub async fn of_concurrent_attempts_only_the_free_ones_get_in(
+    store: Arc<dyn AttemptStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let (key, now) = (fresh::limit_key(), fresh::now());
+        let answers = race(spawner, racers(&store, key, now)).await;
+        let mut priors: Vec<_> = answers.into_iter().filter_map(prior_of).collect();
+        priors.sort_unstable();
+        let each_once: Vec<_> = (0..FREE).collect();
+        assert_eq!(priors, each_once, "the counts of those let in");
+    }
+}
+
+/// Catches a condition on the count alone, or none once a wait is over.
+pub async fn of_concurrent_attempts_after_a_wait_one_gets_in(
+    store: Arc<dyn AttemptStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let (key, now) = spent(&*store).await;
+        let due = now + Duration::from_secs(1);
+        let answers = race(spawner, racers(&store, key, due)).await;
+        the_one(&answers, &Attempt::Proceed { prior: FREE });
+        let refused = answers.into_iter().filter(|answer| prior_of(*answer).is_none());
+        assert_eq!(refused.count(), RACERS - 1, "more than one got in");
+    }
+}
+
+fn racers(
+    store: &Arc<dyn AttemptStore>,
+    key: LimitKey,
+    now: Timestamp,
+) -> Vec<impl Future<Output = Attempt> + Send + use<>> {
+    let racer = |_| {
+        let store = Arc::clone(store);
+        async move { begin(&*store, key, now).await }
+    };
+    (0..RACERS).map(racer).collect()
+}
+
+async fn begin(store: &dyn AttemptStore, key: LimitKey, now: Timestamp) -> Attempt {
+    done(store.begin(key, now, &policy()).await)
+}
+
+const fn wait(retry_after: Duration) -> Attempt {
+    Attempt::Wait { retry_after }
+}
+
+const fn prior_of(answer: Attempt) -> Option<u32> {
+    match answer {
+        Attempt::Proceed { prior } => Some(prior),
+        Attempt::Wait { .. } => None,
+    }
+}
+
+/// A key whose free attempts were all made just now.
+async fn spent(store: &dyn AttemptStore) -> (LimitKey, Timestamp) {
+    let (key, now) = (fresh::limit_key(), fresh::now());
+    for prior in 0..FREE {
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+    }
+    (key, now)
+}
+
+/// A key that has had as many attempts as waiting allows.
+async fn locked(store: &dyn AttemptStore) -> (LimitKey, Timestamp) {
+    let (key, mut now) = (fresh::limit_key(), fresh::now());
+    for prior in 0..policy().most_in_a_row {
+        now = now + policy().longest_wait;
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+    }
+    (key, now)
+}
+
+/// A key that differs in its last bit.
+fn neighbour(key: LimitKey) -> LimitKey {
+    let mut bytes = *key.as_bytes();
+    bytes[31] ^= 1;
+    LimitKey::from_bytes(bytes)
+}

@@ -1,0 +1,415 @@
+//! The laws of [`UserStore`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::race::{RACERS, ROUNDS, Spawner, race, step_aside};
+use super::{done, fresh, the_one};
+use crate::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use crate::{CredentialVersion, DisplayName, Email, PasswordHash, User, UserId};
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __user_store_laws {
+    ($then:ident $context:tt) => {
+        $crate::$then! {
+            $context
+            user_store
+            alone: [
+                absent_accounts_are_none,
+                an_account_is_read_back_whole,
+                an_account_is_found_by_its_id,
+                a_taken_address_is_refused_and_nothing_changes,
+                a_change_of_credentials_is_read_back_and_leaves_the_rest,
+                a_change_from_another_version_changes_nothing,
+                a_change_for_another_account_changes_nothing,
+                a_rehash_keeps_the_version,
+                a_login_makes_no_change_of_credentials_stale,
+                a_touch_writes_the_last_login_and_nothing_else,
+                a_touch_makes_no_row,
+                a_deleted_account_is_gone_and_its_address_free,
+                a_delete_for_another_account_removes_nothing,
+                an_account_made_anew_is_not_reached_by_the_old_key,
+                accounts_do_not_mix,
+            ]
+            racing: [
+                of_concurrent_inserts_one_wins,
+                of_concurrent_changes_from_one_version_one_wins,
+                a_change_among_concurrent_logins_is_kept,
+            ]
+        }
+    };
+}
+
+__user_store_laws! { __laws_by_name { dyn UserStore } }
+
+/// Makes each law of [`UserStore`](crate::ports::UserStore) a test of your adapter.
+///
+/// `adapter` is evaluated for each test, in its async function, to an `Arc` of the store; `spawn` is a
+/// [`Spawner`](crate::conformance::Spawner). See [`conformance`](crate::conformance).
+#[macro_export]
+macro_rules! user_store_conformance {
+    (test: $test:meta, spawn: $spawn:expr, adapter: $adapter:expr $(,)?) => {
+        $crate::__user_store_laws! { __laws_as_tests { $test, $spawn, $adapter } }
+    };
+}
+
+/// Catches a store that makes up an account, or answers an absent one with an error.
+pub async fn absent_accounts_are_none(store: &dyn UserStore) {
+    assert!(by_email(store, &fresh::email()).await.is_none());
+    let by_id = done(store.find_by_id(fresh::user_id()).await);
+    assert!(by_id.is_none(), "an id that nobody has found an account");
+}
+
+/// Catches a field that is not kept: times cut to seconds or to 32 bits, a name in the wrong charset, a
+/// missing password read as an empty one, a flag or version left at its default.
+pub async fn an_account_is_read_back_whole(store: &dyn UserStore) {
+    let plain = fresh::user();
+    let bare = User {
+        email: fresh::email_like("jos\u{e9}+\u{5f20}", &fresh::suffix()),
+        name: DisplayName::from_stored(" \"old\"\\ %s rules ".to_owned()),
+        password_hash: None,
+        credential_version: CredentialVersion::FIRST,
+        disabled: true,
+        ..fresh::user()
+    };
+    let used = User {
+        credential_version: CredentialVersion::new(u64::from(u32::MAX) + 2),
+        last_login: Some(fresh::now() + Duration::from_micros(7)),
+        ..fresh::user()
+    };
+    for user in [plain, bare, used] {
+        insert(store, &user).await;
+        expect_kept(store, &user).await;
+    }
+}
+
+/// Catches an index by id that is not written, or names another account.
+pub async fn an_account_is_found_by_its_id(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &fresh::user()).await;
+    insert(store, &user).await;
+    let found = by_id_sooner_or_later(store, user.id, |found| found.is_some()).await;
+    expect_same(found.as_ref(), &user);
+}
+
+/// Catches an insert that overwrites: whoever registers an address would own its account.
+pub async fn a_taken_address_is_refused_and_nothing_changes(store: &dyn UserStore) {
+    let owner = fresh::user();
+    insert(store, &owner).await;
+    let intruder = User {
+        email: owner.email.clone(),
+        name: DisplayName::from_stored("Eve".to_owned()),
+        ..fresh::user()
+    };
+    let second = done(store.insert(intruder.clone()).await);
+    assert_eq!(second, Insert::EmailTaken, "a second account has one address");
+    expect_kept(store, &owner).await;
+    let by_id = done(store.find_by_id(intruder.id).await);
+    assert!(by_id.is_none(), "the refused account is found by its id");
+}
+
+/// Catches a change that is not written whole, or that rewrites the row from what the writer had read.
+pub async fn a_change_of_credentials_is_read_back_and_leaves_the_rest(store: &dyn UserStore) {
+    let before = User { last_login: Some(fresh::now()), disabled: true, ..fresh::user() };
+    let without_password = User { password_hash: None, ..fresh::user() };
+    for user in [before, without_password] {
+        insert(store, &user).await;
+        let update = change_of(&user);
+        let after = changed(user, &update);
+        assert_eq!(done(store.update_credentials(update).await), Update::Updated);
+        expect_kept(store, &after).await;
+    }
+}
+
+/// Catches a change without its condition: a reset that lost would overwrite the one that won.
+pub async fn a_change_from_another_version_changes_nothing(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let version = user.credential_version.get();
+    for other in [version - 1, version + 1] {
+        let stale = CredentialUpdate {
+            expected: CredentialVersion::new(other),
+            next: CredentialVersion::new(other + 1),
+            ..change_of(&user)
+        };
+        assert_eq!(done(store.update_credentials(stale).await), Update::Stale);
+    }
+    expect_kept(store, &user).await;
+}
+
+/// Catches a change that looks at the address alone, and one that makes a row where there is none.
+pub async fn a_change_for_another_account_changes_nothing(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let nobody = fresh::user();
+    for key in [with_other_id(&user), key_of(&nobody)] {
+        let misdirected = CredentialUpdate { key, ..change_of(&user) };
+        let answer = done(store.update_credentials(misdirected).await);
+        assert_eq!(answer, Update::Stale);
+    }
+    expect_kept(store, &user).await;
+    assert!(by_email(store, &nobody.email).await.is_none());
+}
+
+/// Catches a condition that demands a new version: a login could then not upgrade an old hash without
+/// ending every session.
+pub async fn a_rehash_keeps_the_version(store: &dyn UserStore) {
+    let mut user = fresh::user();
+    insert(store, &user).await;
+    for _ in 0..2 {
+        let rehash = CredentialUpdate { next: user.credential_version, ..change_of(&user) };
+        user = changed(user, &rehash);
+        assert_eq!(done(store.update_credentials(rehash).await), Update::Updated);
+        expect_kept(store, &user).await;
+    }
+}
+
+/// Catches a condition on the whole row, or on a row version that every write bumps: a login between
+/// reading and changing would make a good reset fail.
+pub async fn a_login_makes_no_change_of_credentials_stale(store: &dyn UserStore) {
+    let mut user = fresh::user();
+    insert(store, &user).await;
+    let login = user.updated_at + Duration::from_micros(60_000_001);
+    let touched = done(store.touch_last_login(&key_of(&user), login).await);
+    assert_eq!(touched, Update::Updated);
+    user.last_login = Some(login);
+    let update = change_of(&user);
+    user = changed(user, &update);
+    let answer = done(store.update_credentials(update).await);
+    assert_eq!(answer, Update::Updated, "a login made a change stale");
+    expect_kept(store, &user).await;
+}
+
+/// Catches a touch that bumps the version, moves `updated_at` or rewrites the row.
+pub async fn a_touch_writes_the_last_login_and_nothing_else(store: &dyn UserStore) {
+    let mut user = fresh::user();
+    insert(store, &user).await;
+    for login in [fresh::now(), fresh::now()] {
+        user.last_login = Some(login);
+        let touched = done(store.touch_last_login(&key_of(&user), login).await);
+        assert_eq!(touched, Update::Updated);
+        expect_kept(store, &user).await;
+    }
+}
+
+/// Catches a touch as an upsert: half an account would stand where one was deleted meanwhile.
+pub async fn a_touch_makes_no_row(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let nobody = fresh::user();
+    for key in [with_other_id(&user), key_of(&nobody)] {
+        let touched = done(store.touch_last_login(&key, fresh::now()).await);
+        assert_eq!(touched, Update::Stale);
+    }
+    expect_kept(store, &user).await;
+    assert!(by_email(store, &nobody.email).await.is_none());
+}
+
+/// Catches a delete that leaves the row, its index, or the address taken.
+pub async fn a_deleted_account_is_gone_and_its_address_free(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let deleted = done(store.delete(&key_of(&user)).await);
+    assert_eq!(deleted, Update::Updated);
+    assert!(by_email(store, &user.email).await.is_none());
+    let by_id = by_id_sooner_or_later(store, user.id, Option::is_none).await;
+    assert!(by_id.is_none(), "a deleted account is found by its id");
+    assert_eq!(done(store.delete(&key_of(&user)).await), Update::Stale);
+    let next = User { email: user.email, ..fresh::user() };
+    insert(store, &next).await;
+    expect_kept(store, &next).await;
+}
+
+/// Catches a delete that looks at the address alone.
+pub async fn a_delete_for_another_account_removes_nothing(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let deleted = done(store.delete(&with_other_id(&user)).await);
+    assert_eq!(deleted, Update::Stale);
+    expect_kept(store, &user).await;
+}
+
+/// Catches a store that remembers an address and not whose it is: a reset link of the former owner
+/// would open the next one's account.
+pub async fn an_account_made_anew_is_not_reached_by_the_old_key(store: &dyn UserStore) {
+    let former = fresh::user();
+    insert(store, &former).await;
+    assert_eq!(done(store.delete(&key_of(&former)).await), Update::Updated);
+    let next = User { email: former.email.clone(), ..fresh::user() };
+    insert(store, &next).await;
+    let old_key = key_of(&former);
+    let changed = done(store.update_credentials(change_of(&former)).await);
+    let touched = done(store.touch_last_login(&old_key, fresh::now()).await);
+    let deleted = done(store.delete(&old_key).await);
+    assert_eq!([changed, touched, deleted], [Update::Stale; 3]);
+    expect_kept(store, &next).await;
+}
+
+/// Catches keys that are compared loosely: a pattern, a case- or accent-blind collation, a prefix.
+pub async fn accounts_do_not_mix(store: &dyn UserStore) {
+    let suffix = fresh::suffix();
+    let look_alikes = ["jose", "jos\u{e9}", "jo_e", "jo%", "jose.a", "\u{ff4a}ose"];
+    let mut users =
+        look_alikes.map(|local| User { email: fresh::email_like(local, &suffix), ..fresh::user() });
+    for user in &users {
+        insert(store, user).await;
+    }
+    let update = change_of(&users[2]);
+    users[2] = changed(users[2].clone(), &update);
+    assert_eq!(done(store.update_credentials(update).await), Update::Updated);
+    assert_eq!(done(store.delete(&key_of(&users[3])).await), Update::Updated);
+    assert!(by_email(store, &users[3].email).await.is_none());
+    for (n, user) in users.iter().enumerate() {
+        if n != 3 {
+            expect_kept(store, user).await;
+        }
+    }
+}
+
+/// Catches looking first and inserting then: two people would register one address, and the second
+/// would take the first one's account.
+pub async fn of_concurrent_inserts_one_wins(store: Arc<dyn UserStore>, spawner: &dyn Spawner) {
+    for _ in 0..ROUNDS {
+        let email = fresh::email();
+        let users: Vec<User> = (0..RACERS)
+            .map(|n| User {
+                email: email.clone(),
+                name: DisplayName::from_stored(format!("Racer {n}")),
+                ..fresh::user()
+            })
+            .collect();
+        let racers = users.iter().cloned().map(|user| {
+            let store = Arc::clone(&store);
+            async move { done(store.insert(user).await) }
+        });
+        let answers = race(spawner, racers.collect()).await;
+        let winner = the_one(&answers, &Insert::Inserted);
+        expect_kept(&*store, &users[winner]).await;
+    }
+}
+
+/// Catches comparing the version first and writing then: of two resets both would think that they won.
+pub async fn of_concurrent_changes_from_one_version_one_wins(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let user = fresh::user();
+        insert(&*store, &user).await;
+        let updates: Vec<_> = (0..RACERS).map(|_| change_of(&user)).collect();
+        let racers = updates.iter().cloned().map(|update| {
+            let store = Arc::clone(&store);
+            async move { done(store.update_credentials(update).await) }
+        });
+        let answers = race(spawner, racers.collect()).await;
+        let winner = the_one(&answers, &Update::Updated);
+        expect_kept(&*store, &changed(user, &updates[winner])).await;
+    }
+}
+
+/// Catches a touch that reads the row and writes it back: a login beside a reset would bring the old
+/// password back.
+pub async fn a_change_among_concurrent_logins_is_kept(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let user = fresh::user();
+        insert(&*store, &user).await;
+        let update = change_of(&user);
+        let login = fresh::now();
+        let racers = (0..RACERS).map(|n| {
+            let (store, key, update) = (Arc::clone(&store), key_of(&user), update.clone());
+            async move {
+                if n == RACERS / 2 {
+                    done(store.update_credentials(update).await)
+                } else {
+                    done(store.touch_last_login(&key, login).await)
+                }
+            }
+        });
+        let answers = race(spawner, racers.collect()).await;
+        assert_eq!(answers, [Update::Updated; RACERS], "one of them was lost");
+        let after = User { last_login: Some(login), ..changed(user, &update) };
+        expect_kept(&*store, &after).await;
+    }
+}
+
+async fn insert(store: &dyn UserStore, user: &User) {
+    let answer = done(store.insert(user.clone()).await);
+    assert_eq!(answer, Insert::Inserted, "a free address was refused");
+}
+
+async fn by_email(store: &dyn UserStore, email: &Email) -> Option<User> {
+    done(store.find_by_email(email).await)
+}
+
+/// `find_by_id` may lag behind: it is asked up to a hundred times.
+async fn by_id_sooner_or_later(
+    store: &dyn UserStore,
+    id: UserId,
+    awaited: impl Fn(&Option<User>) -> bool + Send,
+) -> Option<User> {
+    for _ in 0..100 {
+        let found = done(store.find_by_id(id).await);
+        if awaited(&found) {
+            return found;
+        }
+        step_aside().await;
+    }
+    done(store.find_by_id(id).await)
+}
+
+async fn expect_kept(store: &dyn UserStore, user: &User) {
+    expect_same(by_email(store, &user.email).await.as_ref(), user);
+}
+
+/// Names the fields that differ: values may be long, and a hash is not to be printed.
+#[track_caller]
+fn expect_same(found: Option<&User>, user: &User) {
+    let found = found.expect("the account should be there and is not");
+    let text = |hash: &Option<PasswordHash>| hash.as_ref().map(|hash| hash.expose().to_owned());
+    let differing: Vec<_> = [
+        ("id", found.id == user.id),
+        ("email", found.email == user.email),
+        ("name", found.name == user.name),
+        ("password_hash", text(&found.password_hash) == text(&user.password_hash)),
+        ("credential_version", found.credential_version == user.credential_version),
+        ("disabled", found.disabled == user.disabled),
+        ("created_at", found.created_at == user.created_at),
+        ("updated_at", found.updated_at == user.updated_at),
+        ("last_login", found.last_login == user.last_login),
+    ]
+    .into_iter()
+    .filter_map(|(field, same)| (!same).then_some(field))
+    .collect();
+    assert!(differing.is_empty(), "not what was kept: {differing:?}");
+}
+
+fn key_of(user: &User) -> UserKey {
+    UserKey { email: user.email.clone(), id: user.id }
+}
+
+fn with_other_id(user: &User) -> UserKey {
+    UserKey { id: fresh::user_id(), ..key_of(user) }
+}
+
+fn change_of(user: &User) -> CredentialUpdate {
+    CredentialUpdate {
+        key: key_of(user),
+        expected: user.credential_version,
+        next: user.credential_version.next(),
+        password_hash: fresh::password_hash(),
+        updated_at: user.updated_at + Duration::from_micros(3_600_000_001),
+    }
+}
+
+fn changed(user: User, update: &CredentialUpdate) -> User {
+    User {
+        password_hash: Some(update.password_hash.clone()),
+        credential_version: update.next,
+        updated_at: update.updated_at,
+        ..user
+    }
+}

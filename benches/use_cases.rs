@@ -1,0 +1,96 @@
+//! What the use cases cost besides hashing and signing, on in-memory adapters: `cargo bench -p benches
+//! --bench use_cases`.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up should stop")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use adapters_local::{Testing, testing_with};
+use async_trait::async_trait;
+use auth_domain::ports::{EventSink, TokenIssuer};
+use auth_domain::{
+    AuthEvent, Claims, DisplayName, Email, LoginRequest, Password, PortError, RateLimit,
+    RegisterRequest, RequestContext, SignedToken,
+};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tokio::runtime::Runtime;
+
+/// Signing is measured by `token`, and left out here.
+struct Unsigned;
+
+#[async_trait]
+impl TokenIssuer for Unsigned {
+    async fn issue(&self, _: &Claims) -> Result<SignedToken, PortError> {
+        Ok(SignedToken::new(String::new()))
+    }
+}
+
+/// The one of the tests keeps every event, which a bench makes too many of.
+struct Dropped;
+
+impl EventSink for Dropped {
+    fn record(&self, _: AuthEvent) {}
+}
+
+/// Limits are counted, and never reached.
+fn world() -> Testing {
+    testing_with(|ports, settings| {
+        ports.token_issuer = Arc::new(Unsigned);
+        ports.events = Arc::new(Dropped);
+        let wide = Some(RateLimit::new(u32::MAX, Duration::from_secs(1)));
+        settings.limits.login_per_source = wide;
+        settings.limits.register_per_source = wide;
+        settings.limits.reset_request_per_source = wide;
+    })
+}
+
+fn context() -> RequestContext {
+    RequestContext::new().from_source(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+fn request(number: u64) -> RegisterRequest {
+    RegisterRequest {
+        email: Email::parse(&format!("user{number}@example.com")).unwrap(),
+        password: Password::new("correct horse battery").unwrap(),
+        name: DisplayName::parse("Ann").unwrap(),
+    }
+}
+
+fn use_cases(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let world = world();
+    let auth = &world.auth;
+    let RegisterRequest { email, password, .. } = request(0);
+    runtime.block_on(auth.register(request(0), &context())).unwrap();
+    let good = LoginRequest { email: email.clone(), password };
+    let mut group = criterion.benchmark_group("use_cases");
+
+    group.bench_function("login, hashing and signing stubbed", |bencher| {
+        bencher
+            .to_async(&runtime)
+            .iter(async || auth.login(good.clone(), &context()).await.unwrap());
+    });
+
+    let next = AtomicU64::new(1);
+    group.bench_function("register, hashing stubbed", |bencher| {
+        let fresh = || request(next.fetch_add(1, Ordering::Relaxed));
+        bencher.to_async(&runtime).iter_batched(
+            fresh,
+            async |request| auth.register(request, &context()).await.unwrap(),
+            BatchSize::SmallInput,
+        );
+    });
+
+    group.bench_function("forgot, request and worker", |bencher| {
+        bencher.to_async(&runtime).iter(async || {
+            auth.request_password_reset(email.clone(), &context()).await.unwrap();
+            world.deliver_mail().await
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, use_cases);
+criterion_main!(benches);
