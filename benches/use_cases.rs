@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use adapters_local::{Testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{EventSink, TokenIssuer};
+use auth_domain::ports::{EventSink, Mailer, TokenIssuer};
 use auth_domain::{
-    AuthEvent, Claims, DisplayName, Email, LoginRequest, Password, PortError, RateLimit,
-    RegisterRequest, RequestContext, SignedToken,
+    AuthEvent, Claims, DisplayName, Email, LoginRequest, OutgoingEmail, Password, PortError,
+    RateLimit, RegisterRequest, RequestContext, SignedToken,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -27,8 +27,15 @@ impl TokenIssuer for Unsigned {
     }
 }
 
-/// The one of the tests keeps every event, which a bench makes too many of.
+/// Those of the tests keep every event and mail, which a bench makes too many of.
 struct Dropped;
+
+#[async_trait]
+impl Mailer for Dropped {
+    async fn send(&self, _: &OutgoingEmail) -> Result<(), PortError> {
+        Ok(())
+    }
+}
 
 impl EventSink for Dropped {
     fn record(&self, _: AuthEvent) {}
@@ -39,8 +46,11 @@ fn world() -> Testing {
     testing_with(|ports, settings| {
         ports.token_issuer = Arc::new(Unsigned);
         ports.events = Arc::new(Dropped);
+        ports.mailer = Arc::new(Dropped);
         let wide = Some(RateLimit::new(u32::MAX, Duration::from_secs(1)));
         settings.limits.login_per_source = wide;
+        settings.limits.mails_global = wide;
+        settings.limits.mails_per_address = wide;
         settings.limits.register_per_source = wide;
         settings.limits.reset_request_per_source = wide;
     })

@@ -357,10 +357,13 @@ async fn starttls_that_is_refused_stops_before_anything_is_said() {
 
 #[tokio::test]
 async fn answers_smuggled_in_before_tls_are_not_taken_for_the_servers() {
-    let world = World::with_auth(None).await;
-    let smuggled = Act::Also("250-test\r\n250 8BITMIME\r\n".into());
+    let world = World::new().await;
+    // What the client would take for the answer to its EHLO inside TLS.
+    let smuggled = Act::Also("250-test\r\n250 AUTH PLAIN\r\n".into());
     world.server.disturb(Stage::StartTls, smuggled);
-    assert!(failure(&world.mailer()).await.is_transient());
+    let error = failure(&world.mailer()).await;
+    assert_eq!(error.kind(), PortErrorKind::Unavailable);
+    assert!(told(&error).contains("STARTTLS failed"), "{}", told(&error));
     let before = [Stage::Greeting, Stage::Ehlo, Stage::StartTls];
     assert_eq!(world.server.reached(), before);
 }
@@ -492,8 +495,14 @@ async fn an_answer_of_the_wrong_sort_is_not_taken_for_yes() {
         (Stage::Content, "199 hm"),
         (Stage::Content, "hm"),
     ] {
-        let error = failure_at(stage, Act::Say(answer.into())).await;
+        let world = World::new().await;
+        let mailer = world.mailer();
+        world.server.disturb(stage, Act::Say(answer.into()));
+        let error = failure(&mailer).await;
         assert_eq!(error.kind(), PortErrorKind::Unavailable, "{stage:?} {answer}");
+        world.server.calm();
+        mailer.send(&mail()).await.unwrap();
+        assert_eq!(world.server.connections(), 2, "nobody knows where we are");
     }
 }
 
@@ -651,6 +660,24 @@ async fn a_kept_connection_that_died_is_replaced() {
 }
 
 #[tokio::test]
+async fn what_ended_one_kept_connection_is_taken_to_have_ended_all() {
+    let world = World::new().await;
+    let mailer = world.mailer();
+    let mail = mail();
+    let two = async || {
+        let (first, second) = tokio::join!(mailer.send(&mail), mailer.send(&mail));
+        first.and(second).unwrap();
+    };
+    two().await;
+    assert_eq!(world.server.connections(), 2);
+    world.server.disturb(Stage::Rset, Act::Say("421 restarting".into()));
+    mailer.send(&mail).await.unwrap();
+    world.server.calm();
+    two().await;
+    assert_eq!(world.server.connections(), 4);
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_fell_silent_is_replaced() {
     let ca = TestCa::new();
     let server = server(Protection::None).await;
@@ -768,7 +795,7 @@ impl Aiosmtpd {
 }
 
 #[tokio::test]
-async fn python_reads_the_same_mail() {
+async fn aiosmtpd_reads_the_same_mail() {
     let Ok(python) = std::env::var("AUTH_TEST_AIOSMTPD") else {
         println!("skipped: AUTH_TEST_AIOSMTPD names no Python interpreter that has aiosmtpd");
         return;

@@ -55,20 +55,28 @@ impl Relay {
         Ok(session)
     }
 
+    async fn greet(&self) -> Result<AsyncSmtpConnection, Fault> {
+        let found =
+            timeout(self.answer_timeout, lookup_host((self.host.as_str(), self.port))).await;
+        let step = Step::Connect;
+        let addresses = found.map_err(|_| Fault::Silent { step })?.map_err(Fault::Unreachable)?;
+        self.greet_any(addresses).await
+    }
+
     /// Tries the server's addresses in turn, each with a timeout of its own, so that one address that
     /// swallows packets does not hide one that answers.
-    async fn greet(&self) -> Result<AsyncSmtpConnection, Fault> {
-        let step = Step::Connect;
-        let addresses = timeout(self.answer_timeout, lookup_host((self.host.as_str(), self.port)))
-            .await
-            .map_err(|_| Fault::Silent { step })?
-            .map_err(Fault::Unreachable)?;
+    async fn greet_any(
+        &self,
+        addresses: impl Iterator<Item = SocketAddr>,
+    ) -> Result<AsyncSmtpConnection, Fault> {
         let mut last = Fault::Unresolved;
         for address in addresses {
             match timeout(self.answer_timeout, self.greet_at(address)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(fault)) => last = fault,
-                Err(_) => last = Fault::Silent { step },
+                Err(_) => {
+                    last = Fault::Silent { step: Step::Connect };
+                }
             }
         }
         Err(last)
@@ -157,4 +165,35 @@ fn expect(step: Step, answer: Option<Result<Response, LettreError>>) -> Result<(
         Severity::PositiveCompletion
     };
     if code.severity == wanted { Ok(()) } else { Err(Fault::Senseless { step }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_answers_is_found_behind_those_that_do_not() {
+        let relay = Relay {
+            host: "localhost".into(),
+            port: 0,
+            encryption: Encryption::Never,
+            hello: ClientId::default(),
+            credentials: None,
+            answer_timeout: Duration::from_millis(500),
+        };
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let answering = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [&refusing, &silent, &answering].map(|l| l.local_addr().unwrap());
+        drop(refusing);
+        let _server = tokio::spawn(async move {
+            let (mut stream, _) = answering.accept().await.unwrap();
+            stream.write_all(b"220 test\r\n250 test\r\n").await.unwrap();
+            stream
+        });
+        assert!(relay.greet_any(addresses.into_iter()).await.is_ok());
+    }
 }

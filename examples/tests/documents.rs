@@ -1,0 +1,63 @@
+//! The documents name tests that exist.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The text of every Rust file of the workspace's crates.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// What a document names between backticks with at least two underscores: a test or a law.
+fn tests_named_in(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_name = |word: &&str| {
+        word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    quoted
+        .filter(is_name)
+        .filter(|word| word.matches('_').count() >= 3)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let mut text = String::new();
+    for folder in ["auth-domain", "adapters-local", "adapters-http", "examples", "benches"] {
+        sources(&root().join(folder), &mut text);
+    }
+    for document in ["ARCHITECTURE.md", "SECURITY.md"] {
+        let named = tests_named_in(document);
+        assert!(named.len() > 10, "{document} names hardly any test");
+        let missing: Vec<_> =
+            named.iter().filter(|name| !text.contains(&format!("fn {name}("))).collect();
+        assert!(missing.is_empty(), "{document} names what is not there: {missing:?}");
+    }
+}
+
+#[test]
+fn every_setting_of_the_server_is_read_from_the_environment() {
+    let server = fs::read_to_string(root().join("examples/server.rs")).unwrap();
+    let settings = server.split("struct Arguments {").nth(1).unwrap().split("\n}").next().unwrap();
+    let fields = settings
+        .lines()
+        .filter(|line| line.starts_with("    ") && line.ends_with(',') && line.contains(": "));
+    for field in fields.map(|line| line.trim().split(':').next().unwrap()) {
+        let variable = format!("env = \"AUTH_{}\"", field.to_uppercase());
+        assert!(settings.contains(&variable), "{field} has no variable");
+    }
+}
