@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use adapters_local::{Testing, testing_with};
+use adapters_local::{Testing, testing, testing_with};
 use async_trait::async_trait;
 use auth_domain::ports::{EventSink, Mailer, TokenIssuer};
 use auth_domain::{
     AuthEvent, Claims, DisplayName, Email, LoginRequest, OutgoingEmail, Password, PortError,
-    RateLimit, RegisterRequest, RequestContext, SignedToken,
+    RateLimit, RegisterRequest, RequestContext, ResetRequest, SignedToken,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -68,6 +68,21 @@ fn request(number: u64) -> RegisterRequest {
     }
 }
 
+/// What a user of the library writes as a unit test, everything set up anew and really signed.
+async fn whole_test() {
+    let world = testing();
+    let (auth, context) = (&world.auth, RequestContext::new());
+    let RegisterRequest { email, .. } = request(0);
+    auth.register(request(0), &context).await.unwrap();
+    auth.request_password_reset(email.clone(), &context).await.unwrap();
+    world.deliver_mail().await;
+    let token = world.reset_token(&email).unwrap();
+    let password = Password::new("a brand new staple").unwrap();
+    let reset = ResetRequest { token, new_password: password.clone() };
+    auth.reset_password(reset, &context).await.unwrap();
+    auth.login(LoginRequest { email, password }, &context).await.unwrap();
+}
+
 fn use_cases(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let world = world();
@@ -91,6 +106,10 @@ fn use_cases(criterion: &mut Criterion) {
             async |request| auth.register(request, &context()).await.unwrap(),
             BatchSize::SmallInput,
         );
+    });
+
+    group.bench_function("a whole test, from testing() to the login after a reset", |bencher| {
+        bencher.to_async(&runtime).iter(whole_test);
     });
 
     group.bench_function("forgot, request and worker", |bencher| {

@@ -38,3 +38,47 @@ const fn is_fault(kind: EventKind) -> bool {
             | EventKind::MailFailed { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use auth_domain::{LoginRequest, Password, RequestContext};
+
+    use super::*;
+    use crate::testing_with;
+
+    #[derive(Clone, Default)]
+    struct Output(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_one_line_that_says_what_and_not_whose() {
+        let output = Output::default();
+        let writer = output.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let world = testing_with(|ports, _| ports.events = Arc::new(TracingEvents::new()));
+        let email = auth_domain::Email::parse("canary@example.com").unwrap();
+        let password = Password::new("canary password").unwrap();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let outcome =
+            world.auth.login(LoginRequest { email, password }, &RequestContext::new()).await;
+        drop(guard);
+        assert!(outcome.is_err());
+        let written = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written.lines().count(), 1, "{written}");
+        assert!(written.contains("INFO auth:") && written.contains("UnknownAccount"), "{written}");
+        assert!(!written.contains("canary"), "{written}");
+    }
+}

@@ -95,6 +95,12 @@ impl DisplayName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as tokens carry it: a stored one may be longer than a header has room for, and must not
+    /// keep its owner out.
+    pub(crate) fn abridged(&self) -> Self {
+        Self(self.0.chars().take(MAX_NAME_CODE_POINTS).collect())
+    }
 }
 
 fn breaks_a_line(c: char) -> bool {

@@ -66,17 +66,21 @@ fn policy() -> AttemptPolicy {
 pub async fn free_attempts_proceed_and_are_counted(store: &dyn AttemptStore) {
     let (key, now) = (fresh::limit_key(), fresh::now());
     for prior in 0..FREE {
-        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior }, "a free attempt");
     }
 }
 
 /// Catches a store that never makes anybody wait, or says a wrong time.
 pub async fn after_the_free_attempts_the_next_one_waits(store: &dyn AttemptStore) {
     let (key, now) = spent(store).await;
-    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+    assert_eq!(
+        begin(store, key, now).await,
+        wait(Duration::from_secs(1)),
+        "after the free attempts"
+    );
     let later = now + Duration::from_millis(400);
     let rest = wait(Duration::from_millis(600));
-    assert_eq!(begin(store, key, later).await, rest);
+    assert_eq!(begin(store, key, later).await, rest, "after the free attempts");
 }
 
 /// Catches a wait that stays at its first length: 86,400 guesses a day instead of some thirty.
@@ -84,9 +88,13 @@ pub async fn waits_double(store: &dyn AttemptStore) {
     let (key, mut now) = spent(store).await;
     for (prior, seconds) in (FREE..).zip([1, 2, 4, 8, 8]) {
         let due = Duration::from_secs(seconds);
-        assert_eq!(begin(store, key, now).await, wait(due));
+        assert_eq!(begin(store, key, now).await, wait(due), "after {prior} attempts");
         now = now + due;
-        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+        assert_eq!(
+            begin(store, key, now).await,
+            Attempt::Proceed { prior },
+            "after {prior} attempts"
+        );
     }
 }
 
@@ -94,9 +102,9 @@ pub async fn waits_double(store: &dyn AttemptStore) {
 pub async fn an_attempt_proceeds_exactly_when_its_wait_is_over(store: &dyn AttemptStore) {
     let (key, now) = spent(store).await;
     let due = now + Duration::from_secs(1);
-    assert_eq!(begin(store, key, due - INSTANT).await, wait(INSTANT));
+    assert_eq!(begin(store, key, due - INSTANT).await, wait(INSTANT), "at the end of a wait");
     let proceed = Attempt::Proceed { prior: FREE };
-    assert_eq!(begin(store, key, due).await, proceed);
+    assert_eq!(begin(store, key, due).await, proceed, "at the end of a wait");
 }
 
 /// Catches a refused attempt that counts or starts the wait anew: whoever knocks on would lock out the
@@ -106,12 +114,16 @@ pub async fn a_refused_attempt_leaves_no_trace(store: &dyn AttemptStore) {
     for tenth in 0..10 {
         let knock = now + Duration::from_millis(100) * tenth;
         let rest = Duration::from_secs(1) - Duration::from_millis(100) * tenth;
-        assert_eq!(begin(store, key, knock).await, wait(rest));
+        assert_eq!(begin(store, key, knock).await, wait(rest), "after refused attempts");
     }
     let due = now + Duration::from_secs(1);
     let proceed = Attempt::Proceed { prior: FREE };
-    assert_eq!(begin(store, key, due).await, proceed);
-    assert_eq!(begin(store, key, due).await, wait(Duration::from_secs(2)));
+    assert_eq!(begin(store, key, due).await, proceed, "after refused attempts");
+    assert_eq!(
+        begin(store, key, due).await,
+        wait(Duration::from_secs(2)),
+        "after refused attempts"
+    );
 }
 
 /// Catches a store that lets patience win: NIST SP 800-63B-4 section 3.2.2 wants a hundred failures to
@@ -120,7 +132,11 @@ pub async fn too_many_in_a_row_lock_however_long_one_waits(store: &dyn AttemptSt
     let (key, locked) = locked(store).await;
     for patience in [0, 3_600, 86_400, 3_650 * 86_400] {
         let answer = begin(store, key, locked + Duration::from_secs(patience)).await;
-        assert_eq!(answer, wait(policy().longest_wait));
+        assert_eq!(
+            answer,
+            wait(policy().longest_wait),
+            "{patience} s after the last attempt there is"
+        );
     }
 }
 
@@ -130,9 +146,9 @@ pub async fn clearing_opens_a_key_again(store: &dyn AttemptStore) {
     for (key, now) in [spent(store).await, locked(store).await] {
         done(store.clear(key).await);
         for prior in 0..FREE {
-            assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+            assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior }, "after a clear");
         }
-        assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+        assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)), "after a clear");
     }
 }
 
@@ -141,7 +157,11 @@ pub async fn clearing_leaves_other_keys(store: &dyn AttemptStore) {
     let (key, now) = spent(store).await;
     done(store.clear(neighbour(key)).await);
     done(store.clear(fresh::limit_key()).await);
-    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+    assert_eq!(
+        begin(store, key, now).await,
+        wait(Duration::from_secs(1)),
+        "after a clear of other keys"
+    );
 }
 
 /// Catches keys that are cut: an attack on one address would lock out others.
@@ -149,7 +169,7 @@ pub async fn keys_do_not_mix(store: &dyn AttemptStore) {
     let (key, now) = spent(store).await;
     for other in [neighbour(key), fresh::limit_key()] {
         let first = Attempt::Proceed { prior: 0 };
-        assert_eq!(begin(store, other, now).await, first);
+        assert_eq!(begin(store, other, now).await, first, "the first attempt of a key");
     }
 }
 
@@ -158,7 +178,7 @@ pub async fn a_clock_set_back_opens_nothing(store: &dyn AttemptStore) {
     let (key, now) = spent(store).await;
     for back in [INSTANT, Duration::from_hours(1), Duration::from_hours(87_600)] {
         let answer = begin(store, key, now - back).await;
-        assert_eq!(answer, wait(Duration::from_secs(1)));
+        assert_eq!(answer, wait(Duration::from_secs(1)), "with the clock set back by {back:?}");
     }
 }
 
@@ -167,18 +187,26 @@ pub async fn attempts_do_not_lapse_by_time_alone(store: &dyn AttemptStore) {
     let (key, mut now) = (fresh::limit_key(), fresh::now());
     for (prior, years) in [(0, 0), (1, 1), (2, 5), (3, 20)] {
         now = now + Duration::from_hours(24 * 365 * years);
-        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior }, "{years} years later");
     }
 }
 
 /// Catches a store that keeps a verdict instead of what was counted: a changed setting would not bind.
 pub async fn the_policy_of_the_call_decides(store: &dyn AttemptStore) {
     let (key, now) = spent(store).await;
-    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(1)));
+    assert_eq!(
+        begin(store, key, now).await,
+        wait(Duration::from_secs(1)),
+        "under the policy of the call"
+    );
     let looser = AttemptPolicy { free: 2 * FREE, ..policy() };
     let answer = done(store.begin(key, now, &looser).await);
-    assert_eq!(answer, Attempt::Proceed { prior: FREE });
-    assert_eq!(begin(store, key, now).await, wait(Duration::from_secs(2)));
+    assert_eq!(answer, Attempt::Proceed { prior: FREE }, "under the policy of the call");
+    assert_eq!(
+        begin(store, key, now).await,
+        wait(Duration::from_secs(2)),
+        "under the policy of the call"
+    );
 }
 
 /// Catches looking first and counting then: guesses sent all at once would be free, however many.
@@ -242,7 +270,7 @@ const fn prior_of(answer: Attempt) -> Option<u32> {
 async fn spent(store: &dyn AttemptStore) -> (LimitKey, Timestamp) {
     let (key, now) = (fresh::limit_key(), fresh::now());
     for prior in 0..FREE {
-        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior }, "a free attempt");
     }
     (key, now)
 }
@@ -252,7 +280,11 @@ async fn locked(store: &dyn AttemptStore) -> (LimitKey, Timestamp) {
     let (key, mut now) = (fresh::limit_key(), fresh::now());
     for prior in 0..policy().most_in_a_row {
         now = now + policy().longest_wait;
-        assert_eq!(begin(store, key, now).await, Attempt::Proceed { prior });
+        assert_eq!(
+            begin(store, key, now).await,
+            Attempt::Proceed { prior },
+            "an attempt that has waited"
+        );
     }
     (key, now)
 }

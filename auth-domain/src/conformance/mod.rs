@@ -56,9 +56,12 @@
 //! | `Entropy` | [`entropy_conformance!`](crate::entropy_conformance) | [`entropy`] |
 //!
 //! The first four ask for a [`Spawner`] too, since "of concurrent callers one wins" is a promise that a
-//! store can only break, or keep, when there are some: those laws start sixteen tasks at one moment, ten
-//! times over. A runtime with one thread finds what goes wrong across an `await`; use several, so that
-//! the rest is found too.
+//! store can only break, or keep, when there are some: those laws start sixteen tasks at one moment,
+//! twenty times over. Looking first and writing then is found reliably where an `await` lies between the
+//! two. Where none does, as between two locks in memory, it takes a runtime with several threads, and
+//! is found at times only.
+//!
+//! Without the macros, [`user_store::hold`] and its like run one law by its name.
 //!
 //! # What it does not show
 //!

@@ -56,7 +56,7 @@ const INSTANT: Duration = Duration::from_micros(1);
 
 /// Catches a store that makes up a row, or answers an absent one with an error.
 pub async fn an_address_without_links_has_no_newest(store: &dyn ResetTokenStore) {
-    assert_eq!(newest(store, &fresh::email()).await, None);
+    assert_eq!(newest(store, &fresh::email()).await, None, "of an address without links");
 }
 
 /// Catches a field that is not kept: times cut to seconds or to 32 bits, a version left at its default,
@@ -69,9 +69,9 @@ pub async fn a_row_is_read_back_whole(store: &dyn ResetTokenStore) {
     };
     for row in [fresh::reset_record(), extreme] {
         put(store, &row).await;
-        assert_eq!(newest(store, &row.email).await, Some(row.clone()));
+        assert_eq!(newest(store, &row.email).await, Some(row.clone()), "not what was put");
         let used = ResetRecord { used: true, ..row };
-        assert_eq!(consume(store, &used, used.created_at).await, Some(used));
+        assert_eq!(consume(store, &used, used.created_at).await, Some(used), "not what was put");
     }
 }
 
@@ -90,7 +90,7 @@ pub async fn the_newest_goes_by_created_at_not_by_arrival(store: &dyn ResetToken
         newest_so_far = newest_so_far
             .filter(|so_far: &ResetRecord| so_far.created_at > row.created_at)
             .or(Some(row));
-        assert_eq!(newest(store, &email).await, newest_so_far);
+        assert_eq!(newest(store, &email).await, newest_so_far, "not the one created last");
     }
 }
 
@@ -104,7 +104,7 @@ pub async fn rows_of_one_moment_have_one_newest(store: &dyn ResetTokenStore) {
     }
     let answer = newest(store, &first.email).await;
     for _ in 0..20 {
-        assert_eq!(newest(store, &first.email).await, answer);
+        assert_eq!(newest(store, &first.email).await, answer, "not the same as before");
     }
 }
 
@@ -118,9 +118,12 @@ pub async fn the_newest_shows_that_it_was_used(store: &dyn ResetTokenStore) {
     };
     put(store, &older).await;
     put(store, &newer).await;
-    assert!(consume(store, &newer, newer.created_at).await.is_some());
+    assert!(
+        consume(store, &newer, newer.created_at).await.is_some(),
+        "the newest row is the used one"
+    );
     let used = ResetRecord { used: true, ..newer };
-    assert_eq!(newest(store, &used.email).await, Some(used));
+    assert_eq!(newest(store, &used.email).await, Some(used), "the newest row is the used one");
 }
 
 /// Catches keys that are compared loosely: a pattern, a case- or accent-blind collation, a prefix.
@@ -132,12 +135,23 @@ pub async fn addresses_do_not_mix(store: &dyn ResetTokenStore) {
         put(store, row).await;
     }
     for row in &rows {
-        assert_eq!(newest(store, &row.email).await.as_ref(), Some(row));
+        assert_eq!(
+            newest(store, &row.email).await.as_ref(),
+            Some(row),
+            "not the row of this address"
+        );
     }
-    assert!(consume(store, &rows[2], rows[2].created_at).await.is_some());
+    assert!(
+        consume(store, &rows[2], rows[2].created_at).await.is_some(),
+        "not the row of this address"
+    );
     for (n, row) in rows.into_iter().enumerate() {
         let used = n == 2;
-        assert_eq!(newest(store, &row.email).await, Some(ResetRecord { used, ..row }));
+        assert_eq!(
+            newest(store, &row.email).await,
+            Some(ResetRecord { used, ..row }),
+            "not the row of this address"
+        );
     }
 }
 
@@ -146,7 +160,7 @@ pub async fn a_link_is_consumed_once(store: &dyn ResetTokenStore) {
     let row = fresh::reset_record();
     put(store, &row).await;
     let used = ResetRecord { used: true, ..row.clone() };
-    assert_eq!(consume(store, &row, row.created_at).await, Some(used));
+    assert_eq!(consume(store, &row, row.created_at).await, Some(used), "a good link is consumed");
     for later in [Duration::ZERO, INSTANT, Duration::from_mins(1)] {
         let again = consume(store, &row, row.created_at + later).await;
         assert_eq!(again, None, "a link worked twice");
@@ -180,9 +194,9 @@ pub async fn an_unknown_digest_consumes_nothing(store: &dyn ResetTokenStore) {
             guess[..16].copy_from_slice(&row.digest.as_bytes()[..16]);
         }
         let junk = ResetRecord { digest: crate::TokenDigest::from_bytes(guess), ..row.clone() };
-        assert_eq!(consume(store, &junk, row.created_at).await, None);
+        assert_eq!(consume(store, &junk, row.created_at).await, None, "of an unknown digest");
     }
-    assert_eq!(newest(store, &row.email).await, Some(row));
+    assert_eq!(newest(store, &row.email).await, Some(row), "of an unknown digest");
 }
 
 /// Catches a store that consumes by digest alone: a link would be tried against any address.
@@ -192,9 +206,17 @@ pub async fn the_digest_of_another_address_consumes_nothing(store: &dyn ResetTok
     put(store, &mine).await;
     put(store, &theirs).await;
     let crossed = ResetRecord { email: theirs.email.clone(), ..mine.clone() };
-    assert_eq!(consume(store, &crossed, mine.created_at).await, None);
-    assert_eq!(newest(store, &mine.email).await, Some(mine));
-    assert_eq!(newest(store, &theirs.email).await, Some(theirs));
+    assert_eq!(
+        consume(store, &crossed, mine.created_at).await,
+        None,
+        "of the digest of another address"
+    );
+    assert_eq!(newest(store, &mine.email).await, Some(mine), "of the digest of another address");
+    assert_eq!(
+        newest(store, &theirs.email).await,
+        Some(theirs),
+        "of the digest of another address"
+    );
 }
 
 /// Catches a put that overwrites: a mail job that runs again would move its link's age and expiry.
@@ -208,21 +230,21 @@ pub async fn putting_a_row_again_alters_nothing(store: &dyn ResetTokenStore) {
         ..row.clone()
     };
     for second in [row.clone(), again] {
-        assert_eq!(done(store.put(second).await), Put::AlreadyThere);
+        assert_eq!(done(store.put(second).await), Put::AlreadyThere, "of a row put again");
     }
-    assert_eq!(newest(store, &row.email).await, Some(row));
+    assert_eq!(newest(store, &row.email).await, Some(row), "of a row put again");
 }
 
 /// Catches a used link that works again because the job that issued it ran twice.
 pub async fn putting_a_used_row_again_does_not_revive_it(store: &dyn ResetTokenStore) {
     let row = fresh::reset_record();
     put(store, &row).await;
-    assert!(consume(store, &row, row.created_at).await.is_some());
-    assert_eq!(done(store.put(row.clone()).await), Put::AlreadyThere);
+    assert!(consume(store, &row, row.created_at).await.is_some(), "of a used row put again");
+    assert_eq!(done(store.put(row.clone()).await), Put::AlreadyThere, "of a used row put again");
     let again = consume(store, &row, row.created_at).await;
     assert_eq!(again, None, "a used link was revived");
     let used = ResetRecord { used: true, ..row };
-    assert_eq!(newest(store, &used.email).await, Some(used));
+    assert_eq!(newest(store, &used.email).await, Some(used), "of a used row put again");
 }
 
 /// Catches a store that holds one row for an address, or consumes all that it has.
@@ -238,7 +260,11 @@ pub async fn consuming_one_row_leaves_the_others(store: &dyn ResetTokenStore) {
     }
     for row in [&rows[1], &rows[0], &rows[2]] {
         let used = ResetRecord { used: true, ..row.clone() };
-        assert_eq!(consume(store, row, rows[2].created_at).await, Some(used));
+        assert_eq!(
+            consume(store, row, rows[2].created_at).await,
+            Some(used),
+            "one good link of several is consumed"
+        );
     }
 }
 
@@ -256,7 +282,11 @@ pub async fn of_concurrent_consumers_at_most_one_wins(
             async move { consume(&*store, &row, row.created_at).await.is_some() }
         });
         the_one(&race(spawner, racers.collect()).await, &true);
-        assert_eq!(consume(&*store, &row, row.created_at).await, None);
+        assert_eq!(
+            consume(&*store, &row, row.created_at).await,
+            None,
+            "consumed once more after the race"
+        );
     }
 }
 
@@ -273,7 +303,7 @@ pub async fn of_concurrent_puts_of_one_row_one_stores_it(
             async move { done(store.put(row).await) }
         });
         the_one(&race(spawner, racers.collect()).await, &Put::Stored);
-        assert_eq!(newest(&*store, &row.email).await, Some(row));
+        assert_eq!(newest(&*store, &row.email).await, Some(row), "not what was put");
     }
 }
 

@@ -61,7 +61,7 @@ pub async fn claims_come_back_whole(issuer: &dyn TokenIssuer, verifier: &dyn Tok
     for claims in [plain, extreme] {
         let token = issue(issuer, &claims).await;
         let said = verifier.verify(&token, claims.issued_at);
-        assert_eq!(said.as_ref(), Ok(&claims));
+        assert_eq!(said.as_ref(), Ok(&claims), "not the claims that were issued");
     }
 }
 
@@ -73,7 +73,7 @@ pub async fn a_token_is_good_until_just_before_it_expires(
     let claims = claims();
     let token = issue(issuer, &claims).await;
     for now in [claims.issued_at, claims.expires_at - INSTANT] {
-        assert_eq!(verifier.verify(&token, now).as_ref(), Ok(&claims));
+        assert_eq!(verifier.verify(&token, now).as_ref(), Ok(&claims), "of a good token");
     }
 }
 
@@ -198,7 +198,7 @@ pub async fn parts_of_two_tokens_make_no_third(
         format!("{header}.{their_payload}.{signature}"),
         format!("{header}.{payload}.{their_signature}"),
     ] {
-        assert_eq!(verifier.verify(&text, now), Err(TokenRejected));
+        assert_eq!(verifier.verify(&text, now), Err(TokenRejected), "of parts of two tokens");
     }
 }
 

@@ -56,7 +56,10 @@ macro_rules! user_store_conformance {
 
 /// Catches a store that makes up an account, or answers an absent one with an error.
 pub async fn absent_accounts_are_none(store: &dyn UserStore) {
-    assert!(by_email(store, &fresh::email()).await.is_none());
+    assert!(
+        by_email(store, &fresh::email()).await.is_none(),
+        "an address that nobody has found an account"
+    );
     let by_id = done(store.find_by_id(fresh::user_id()).await);
     assert!(by_id.is_none(), "an id that nobody has found an account");
 }
@@ -117,7 +120,7 @@ pub async fn a_change_of_credentials_is_read_back_and_leaves_the_rest(store: &dy
         insert(store, &user).await;
         let update = change_of(&user);
         let after = changed(user, &update);
-        assert_eq!(done(store.update_credentials(update).await), Update::Updated);
+        assert_eq!(done(store.update_credentials(update).await), Update::Updated, "a good change");
         expect_kept(store, &after).await;
     }
 }
@@ -133,7 +136,11 @@ pub async fn a_change_from_another_version_changes_nothing(store: &dyn UserStore
             next: CredentialVersion::new(other + 1),
             ..change_of(&user)
         };
-        assert_eq!(done(store.update_credentials(stale).await), Update::Stale);
+        assert_eq!(
+            done(store.update_credentials(stale).await),
+            Update::Stale,
+            "a change from version {other}"
+        );
     }
     expect_kept(store, &user).await;
 }
@@ -146,10 +153,10 @@ pub async fn a_change_for_another_account_changes_nothing(store: &dyn UserStore)
     for key in [with_other_id(&user), key_of(&nobody)] {
         let misdirected = CredentialUpdate { key, ..change_of(&user) };
         let answer = done(store.update_credentials(misdirected).await);
-        assert_eq!(answer, Update::Stale);
+        assert_eq!(answer, Update::Stale, "a change for another account");
     }
     expect_kept(store, &user).await;
-    assert!(by_email(store, &nobody.email).await.is_none());
+    assert!(by_email(store, &nobody.email).await.is_none(), "a change for another account");
 }
 
 /// Catches a condition that demands a new version: a login could then not upgrade an old hash without
@@ -160,7 +167,11 @@ pub async fn a_rehash_keeps_the_version(store: &dyn UserStore) {
     for _ in 0..2 {
         let rehash = CredentialUpdate { next: user.credential_version, ..change_of(&user) };
         user = changed(user, &rehash);
-        assert_eq!(done(store.update_credentials(rehash).await), Update::Updated);
+        assert_eq!(
+            done(store.update_credentials(rehash).await),
+            Update::Updated,
+            "a change that keeps the version"
+        );
         expect_kept(store, &user).await;
     }
 }
@@ -172,7 +183,7 @@ pub async fn a_login_makes_no_change_of_credentials_stale(store: &dyn UserStore)
     insert(store, &user).await;
     let login = user.updated_at + Duration::from_micros(60_000_001);
     let touched = done(store.touch_last_login(&key_of(&user), login).await);
-    assert_eq!(touched, Update::Updated);
+    assert_eq!(touched, Update::Updated, "a good touch");
     user.last_login = Some(login);
     let update = change_of(&user);
     user = changed(user, &update);
@@ -188,7 +199,7 @@ pub async fn a_touch_writes_the_last_login_and_nothing_else(store: &dyn UserStor
     for login in [fresh::now(), fresh::now()] {
         user.last_login = Some(login);
         let touched = done(store.touch_last_login(&key_of(&user), login).await);
-        assert_eq!(touched, Update::Updated);
+        assert_eq!(touched, Update::Updated, "a good touch");
         expect_kept(store, &user).await;
     }
 }
@@ -200,10 +211,10 @@ pub async fn a_touch_makes_no_row(store: &dyn UserStore) {
     let nobody = fresh::user();
     for key in [with_other_id(&user), key_of(&nobody)] {
         let touched = done(store.touch_last_login(&key, fresh::now()).await);
-        assert_eq!(touched, Update::Stale);
+        assert_eq!(touched, Update::Stale, "a touch of another account");
     }
     expect_kept(store, &user).await;
-    assert!(by_email(store, &nobody.email).await.is_none());
+    assert!(by_email(store, &nobody.email).await.is_none(), "a touch of another account");
 }
 
 /// Catches a delete that leaves the row, its index, or the address taken.
@@ -211,11 +222,11 @@ pub async fn a_deleted_account_is_gone_and_its_address_free(store: &dyn UserStor
     let user = fresh::user();
     insert(store, &user).await;
     let deleted = done(store.delete(&key_of(&user)).await);
-    assert_eq!(deleted, Update::Updated);
-    assert!(by_email(store, &user.email).await.is_none());
+    assert_eq!(deleted, Update::Updated, "of a deleted account");
+    assert!(by_email(store, &user.email).await.is_none(), "of a deleted account");
     let by_id = by_id_sooner_or_later(store, user.id, Option::is_none).await;
     assert!(by_id.is_none(), "a deleted account is found by its id");
-    assert_eq!(done(store.delete(&key_of(&user)).await), Update::Stale);
+    assert_eq!(done(store.delete(&key_of(&user)).await), Update::Stale, "of a deleted account");
     let next = User { email: user.email, ..fresh::user() };
     insert(store, &next).await;
     expect_kept(store, &next).await;
@@ -226,7 +237,7 @@ pub async fn a_delete_for_another_account_removes_nothing(store: &dyn UserStore)
     let user = fresh::user();
     insert(store, &user).await;
     let deleted = done(store.delete(&with_other_id(&user)).await);
-    assert_eq!(deleted, Update::Stale);
+    assert_eq!(deleted, Update::Stale, "a delete for another account");
     expect_kept(store, &user).await;
 }
 
@@ -235,14 +246,22 @@ pub async fn a_delete_for_another_account_removes_nothing(store: &dyn UserStore)
 pub async fn an_account_made_anew_is_not_reached_by_the_old_key(store: &dyn UserStore) {
     let former = fresh::user();
     insert(store, &former).await;
-    assert_eq!(done(store.delete(&key_of(&former)).await), Update::Updated);
+    assert_eq!(
+        done(store.delete(&key_of(&former)).await),
+        Update::Updated,
+        "with the key of the former account"
+    );
     let next = User { email: former.email.clone(), ..fresh::user() };
     insert(store, &next).await;
     let old_key = key_of(&former);
     let changed = done(store.update_credentials(change_of(&former)).await);
     let touched = done(store.touch_last_login(&old_key, fresh::now()).await);
     let deleted = done(store.delete(&old_key).await);
-    assert_eq!([changed, touched, deleted], [Update::Stale; 3]);
+    assert_eq!(
+        [changed, touched, deleted],
+        [Update::Stale; 3],
+        "with the key of the former account"
+    );
     expect_kept(store, &next).await;
 }
 
@@ -257,9 +276,17 @@ pub async fn accounts_do_not_mix(store: &dyn UserStore) {
     }
     let update = change_of(&users[2]);
     users[2] = changed(users[2].clone(), &update);
-    assert_eq!(done(store.update_credentials(update).await), Update::Updated);
-    assert_eq!(done(store.delete(&key_of(&users[3])).await), Update::Updated);
-    assert!(by_email(store, &users[3].email).await.is_none());
+    assert_eq!(
+        done(store.update_credentials(update).await),
+        Update::Updated,
+        "of one account among look-alikes"
+    );
+    assert_eq!(
+        done(store.delete(&key_of(&users[3])).await),
+        Update::Updated,
+        "of one account among look-alikes"
+    );
+    assert!(by_email(store, &users[3].email).await.is_none(), "of one account among look-alikes");
     for (n, user) in users.iter().enumerate() {
         if n != 3 {
             expect_kept(store, user).await;

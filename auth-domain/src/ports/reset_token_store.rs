@@ -32,7 +32,7 @@ pub trait ResetTokenStore: Send + Sync {
     /// Nothing was learnt.
     async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError>;
 
-    /// Marks a row as used and returns it, if it is there, unused, and `now` is before its `expires_at`;
+    /// Marks a row as used and returns it as it now is, if it is there, unused, and `now` is before its `expires_at`;
     /// otherwise `None`, which does not say why.
     ///
     /// One conditional write: of any number of concurrent callers at most one gets the row. Once it

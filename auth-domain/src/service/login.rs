@@ -221,7 +221,7 @@ impl Auth {
         let mut claims = Claims {
             user_id: user.id,
             email: user.email.clone(),
-            name: user.name.clone(),
+            name: user.name.abridged(),
             credential_version: user.credential_version,
             issued_at,
             expires_at: issued_at + expires_in,
@@ -234,7 +234,8 @@ impl Auth {
                 Some(issuer.issue(&claims).await?)
             }
         };
-        let Claims { user_id, email, name, .. } = claims;
+        let Claims { user_id, email, .. } = claims;
+        let name = user.name.clone();
         Ok(Login { user_id, email, name, access_token, expires_in, compatibility_token })
     }
 

@@ -307,6 +307,25 @@ async fn a_good_login_survives_everything_that_fails_after_it() {
 }
 
 #[tokio::test]
+async fn a_stored_name_of_any_length_gets_a_token_that_fits() {
+    let mut world = World::new();
+    world.attempt_is_let_in();
+    let long = || DisplayName::from_stored("\u{d55c}".repeat(100_000));
+    world.finds(move || Ok(Some(User { name: long(), ..user() })));
+    world.verifies_once(true, || Ok(Verification::Match));
+    let fits = |claims: &Claims| claims.name.as_str() == "\u{d55c}".repeat(100);
+    world
+        .issuer
+        .expect_issue()
+        .once()
+        .withf(fits)
+        .returning(|_| Ok(SignedToken::new("token".into())));
+    world.attempts.expect_clear().once().returning(|_| Ok(()));
+    world.users.expect_touch_last_login().once().returning(|_, _| Ok(Update::Updated));
+    assert_eq!(login(&world.auth()).await.unwrap().name, long());
+}
+
+#[tokio::test]
 async fn an_upgraded_hash_keeps_the_credential_version() {
     let mut world = World::new();
     world.attempt_is_let_in();
