@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::call::{Call, json};
+use crate::fields::Fields;
 use crate::problem::Problem;
 use crate::{Service, bearer, language};
 
@@ -41,8 +42,8 @@ struct Tokens {
 #[derive(Serialize)]
 struct Nothing {}
 
-fn password(text: &str) -> Result<Password, Problem> {
-    Ok(Password::new(text)?)
+fn password(fields: &mut Fields, name: &'static str) -> Result<Password, Problem> {
+    Password::new(fields.take(name).as_str()).map_err(|why| Problem::from(why).about(name))
 }
 
 pub(crate) async fn register(State(service): State<Service>, request: Request) -> Response {
@@ -50,8 +51,7 @@ pub(crate) async fn register(State(service): State<Service>, request: Request) -
     let work = async |service: Service, mut call: Call| {
         let request = RegisterRequest {
             email: Email::parse(&call.fields.take("email"))?,
-            password: password(&call.fields.take("password"))
-                .map_err(|problem| problem.about("password"))?,
+            password: password(&mut call.fields, "password")?,
             name: DisplayName::parse(&call.fields.take("name"))?,
         };
         let account = service.auth.register(request, &call.context).await?;
@@ -65,8 +65,7 @@ pub(crate) async fn login(State(service): State<Service>, request: Request) -> R
     let work = async |service: Service, mut call: Call| {
         let request = LoginRequest {
             email: Email::parse(&call.fields.take("email"))?,
-            password: password(&call.fields.take("password"))
-                .map_err(|problem| problem.about("password"))?,
+            password: password(&mut call.fields, "password")?,
         };
         let login = service.auth.login(request, &call.context).await?;
         Ok(tokens(&login))
@@ -101,8 +100,7 @@ pub(crate) async fn reset_password(State(service): State<Service>, request: Requ
     let work = async |service: Service, mut call: Call| {
         let request = ResetRequest {
             token: ResetToken::parse(&call.fields.take("token"))?,
-            new_password: password(&call.fields.take("new_password"))
-                .map_err(|problem| problem.about("new_password"))?,
+            new_password: password(&mut call.fields, "new_password")?,
         };
         // A client that hangs up must not spend its link for nothing: once begun, a reset is finished.
         let reset = async move { service.auth.reset_password(request, &call.context).await };

@@ -1,0 +1,314 @@
+//! Every single fault at every call of a port, in every flow: a part that fails before it acts, one
+//! whose answer is lost after it acted, and a caller who goes away before and after.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use adapters_local::{Testing, testing_with};
+use async_trait::async_trait;
+use auth_domain::ports::{
+    AttemptStore, CredentialUpdate, Insert, MailQueue, Put, ResetTokenStore, Update, UserKey,
+    UserStore,
+};
+use auth_domain::{
+    Attempt, AttemptPolicy, DisplayName, Email, LimitKey, LoginRequest, MailJob, Password,
+    PortError, PortErrorKind, RegisterRequest, RequestContext, ResetRecord, ResetRequest,
+    ResetToken, Timestamp, TokenDigest, User, UserId,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    FailsBefore,
+    AnswerLost,
+    CallerGoneBefore,
+    CallerGoneAfter,
+}
+
+const FAULTS: [Fault; 4] =
+    [Fault::FailsBefore, Fault::AnswerLost, Fault::CallerGoneBefore, Fault::CallerGoneAfter];
+
+/// Which call of any port meets the fault, counted down; and how many there were.
+struct Plan {
+    fault: Fault,
+    calls_until: AtomicUsize,
+}
+
+const NEVER: usize = usize::MAX / 2;
+
+impl Plan {
+    /// Whether the call that is made now is the one.
+    fn is_due(&self) -> bool {
+        self.calls_until.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    async fn meet<T>(
+        &self,
+        call: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        if !self.is_due() {
+            return call.await;
+        }
+        match self.fault {
+            Fault::FailsBefore => {}
+            Fault::CallerGoneBefore => std::future::pending().await,
+            Fault::AnswerLost => drop(call.await),
+            Fault::CallerGoneAfter => {
+                drop(call.await);
+                std::future::pending::<()>().await;
+            }
+        }
+        Err(PortError::new(PortErrorKind::Unavailable, "any.call"))
+    }
+}
+
+struct Faulty<P: ?Sized> {
+    port: Arc<P>,
+    plan: Arc<Plan>,
+}
+
+#[async_trait]
+impl UserStore for Faulty<dyn UserStore> {
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError> {
+        self.plan.meet(self.port.find_by_email(email)).await
+    }
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
+        self.plan.meet(self.port.find_by_id(id)).await
+    }
+    async fn insert(&self, user: User) -> Result<Insert, PortError> {
+        self.plan.meet(self.port.insert(user)).await
+    }
+    async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
+        self.plan.meet(self.port.update_credentials(update)).await
+    }
+    async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
+        self.plan.meet(self.port.touch_last_login(key, at)).await
+    }
+    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+        self.plan.meet(self.port.delete(key)).await
+    }
+}
+
+#[async_trait]
+impl ResetTokenStore for Faulty<dyn ResetTokenStore> {
+    async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
+        self.plan.meet(self.port.put(record)).await
+    }
+    async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError> {
+        self.plan.meet(self.port.newest(email)).await
+    }
+    async fn consume(
+        &self,
+        email: &Email,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<ResetRecord>, PortError> {
+        self.plan.meet(self.port.consume(email, digest, now)).await
+    }
+}
+
+#[async_trait]
+impl AttemptStore for Faulty<dyn AttemptStore> {
+    async fn begin(
+        &self,
+        key: LimitKey,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+    ) -> Result<Attempt, PortError> {
+        self.plan.meet(self.port.begin(key, now, policy)).await
+    }
+    async fn clear(&self, key: LimitKey) -> Result<(), PortError> {
+        self.plan.meet(self.port.clear(key)).await
+    }
+}
+
+#[async_trait]
+impl MailQueue for Faulty<dyn MailQueue> {
+    async fn enqueue(&self, job: MailJob) -> Result<(), PortError> {
+        self.plan.meet(self.port.enqueue(job)).await
+    }
+}
+
+struct World {
+    testing: Testing,
+    plan: Arc<Plan>,
+}
+
+/// What a flow answered: good, refused or failed, or nobody was there any more to hear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Good,
+    Bad,
+    Nothing,
+}
+
+impl World {
+    fn new(fault: Fault) -> Self {
+        let plan = Arc::new(Plan { fault, calls_until: AtomicUsize::new(NEVER) });
+        let testing = testing_with(|ports, _| {
+            let plan = || Arc::clone(&plan);
+            ports.users = Arc::new(Faulty { port: Arc::clone(&ports.users), plan: plan() });
+            ports.reset_tokens =
+                Arc::new(Faulty { port: Arc::clone(&ports.reset_tokens), plan: plan() });
+            ports.attempts = Arc::new(Faulty { port: Arc::clone(&ports.attempts), plan: plan() });
+            ports.mail_queue =
+                Arc::new(Faulty { port: Arc::clone(&ports.mail_queue), plan: plan() });
+        });
+        Self { testing, plan }
+    }
+
+    /// Runs a flow whose `call`th call of a port meets the fault; whether there was such a call.
+    async fn run<T, E>(
+        &self,
+        call: usize,
+        flow: impl Future<Output = Result<T, E>>,
+    ) -> (Heard, bool) {
+        self.plan.calls_until.store(call, Ordering::SeqCst);
+        let outcome = tokio::time::timeout(Duration::from_secs(1), flow).await;
+        // Counted past one, to zero or around below it.
+        let met = !(1..=call).contains(&self.plan.calls_until.swap(NEVER, Ordering::SeqCst));
+        let heard = match outcome {
+            Ok(Ok(_)) => Heard::Good,
+            Ok(Err(_)) => Heard::Bad,
+            Err(_) => Heard::Nothing,
+        };
+        (heard, met)
+    }
+
+    async fn register(&self, password: &str) -> Result<(), String> {
+        let name = DisplayName::parse("Ann").unwrap();
+        let request = RegisterRequest { email: ann(), password: typed(password), name };
+        let outcome = self.testing.auth.register(request, &RequestContext::new()).await;
+        outcome.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn login(&self, password: &str) -> Result<(), String> {
+        let request = LoginRequest { email: ann(), password: typed(password) };
+        let outcome = self.testing.auth.login(request, &RequestContext::new()).await;
+        outcome.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn forget(&self) -> Result<(), String> {
+        let outcome = self.testing.auth.request_password_reset(ann(), &RequestContext::new()).await;
+        outcome.map_err(|error| error.to_string())
+    }
+
+    async fn link(&self) -> ResetToken {
+        self.testing.clock.advance(Duration::from_secs(1));
+        self.forget().await.unwrap();
+        self.testing.deliver_mail().await;
+        self.testing.reset_token(&ann()).unwrap()
+    }
+
+    async fn reset(&self, token: &ResetToken, password: &str) -> Result<(), String> {
+        let token = ResetToken::parse(&token.expose()).unwrap();
+        let request = ResetRequest { token, new_password: typed(password) };
+        let outcome = self.testing.auth.reset_password(request, &RequestContext::new()).await;
+        outcome.map_err(|error| error.to_string())
+    }
+
+    fn was_told_of_a_change(&self) -> bool {
+        self.testing.mailbox.all().iter().any(|mail| mail.content.subject.contains("was changed"))
+    }
+}
+
+fn ann() -> Email {
+    Email::parse("ann@example.com").unwrap()
+}
+
+fn typed(password: &str) -> Password {
+    Password::new(password).unwrap()
+}
+
+const OLD: &str = "correct horse battery";
+const NEW: &str = "a brand new staple";
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_is_whole_or_can_be_made_again() {
+    for fault in FAULTS {
+        for call in 1.. {
+            let world = World::new(fault);
+            let (heard, met) = world.run(call, world.register(OLD)).await;
+            let lets_in = world.login(OLD).await.is_ok();
+            if heard == Heard::Good {
+                assert!(lets_in, "{fault:?} at call {call}: acknowledged and lost");
+            } else if !lets_in {
+                world.register(OLD).await.unwrap();
+            }
+            assert!(world.register(NEW).await.is_err(), "{fault:?} at call {call}: two accounts");
+            if !met {
+                assert!(call > 1);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_failed_locks_nobody_out() {
+    for fault in FAULTS {
+        for call in 1.. {
+            let world = World::new(fault);
+            world.register(OLD).await.unwrap();
+            let (_, met) = world.run(call, world.login(OLD)).await;
+            world.login(OLD).await.unwrap();
+            if !met {
+                assert!(call > 4);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_is_whole_or_nothing_and_never_happens_twice_or_unnoticed() {
+    for fault in FAULTS {
+        for call in 1.. {
+            let at = format!("{fault:?} at call {call}");
+            let world = World::new(fault);
+            world.register(OLD).await.unwrap();
+            let token = world.link().await;
+            let (heard, met) = world.run(call, world.reset(&token, NEW)).await;
+
+            let (old, new) = (world.login(OLD).await.is_ok(), world.login(NEW).await.is_ok());
+            assert!(old != new, "{at}: old {old}, new {new}");
+            assert!(heard != Heard::Good || new, "{at}: acknowledged and lost");
+            world.testing.deliver_mail().await;
+            assert_eq!(world.was_told_of_a_change(), new, "{at}");
+            if new {
+                assert!(world.reset(&token, "a third password").await.is_err(), "{at}: used twice");
+            }
+            let another = world.link().await;
+            world.reset(&another, "the last password").await.unwrap();
+            world.login("the last password").await.unwrap();
+            if !met {
+                assert!(call > 5);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_job_that_failed_sends_a_link_that_works_when_it_runs_again() {
+    for fault in FAULTS {
+        for call in 1.. {
+            let world = World::new(fault);
+            world.register(OLD).await.unwrap();
+            world.forget().await.unwrap();
+            let job = world.testing.queued_mail().remove(0);
+            let (heard, met) = world.run(call, world.testing.auth.deliver(&job)).await;
+            if heard != Heard::Good {
+                world.testing.auth.deliver(&job).await.unwrap();
+            }
+            let token = world.testing.reset_token(&ann()).unwrap();
+            world.reset(&token, NEW).await.unwrap();
+            world.login(NEW).await.unwrap();
+            if !met {
+                assert!(call > 3);
+                break;
+            }
+        }
+    }
+}
