@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, router};
+use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
 use adapters_local::memory::{MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemoryUsers};
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, LocalMailQueue,
@@ -59,16 +59,17 @@ struct Arguments {
     /// Audience (`aud`) of access tokens.
     #[arg(long, env = "AUTH_AUDIENCE", default_value = "example")]
     audience: String,
-    /// Secret of at least 32 bytes for the HS256 `token` of the login answer (AlcoLook profile).
+    /// Secret of at least 32 bytes: the `token` of the login answer is then a second one, HS256, for a
+    /// service that shares the secret (the AlcoLook profile). Nothing here accepts it.
     #[arg(long, env = "AUTH_COMPATIBILITY_SECRET", hide_env_values = true)]
     compatibility_secret: Option<String>,
     /// Read the account at each token check, so that a reset ends access tokens at once.
-    #[arg(long, env = "AUTH_STRICT_TOKENS")]
-    strict_tokens: bool,
+    #[arg(long, env = "AUTH_STRICT_TOKENS", default_value = "off")]
+    strict_tokens: Switch,
     /// Threads that hash passwords. Default: as many as there are cores.
     #[arg(long, env = "AUTH_HASH_THREADS")]
     hash_threads: Option<usize>,
-    /// Passwords that may wait to be hashed; beyond them the answer is 503.
+    /// Passwords that may wait to be hashed; beyond them the answer is 503. Default: 32.
     #[arg(long, env = "AUTH_HASH_QUEUE")]
     hash_queue: Option<usize>,
     /// `off` turns off rate limits, waits after failures and mail caps: for development.
@@ -96,7 +97,7 @@ struct Arguments {
     #[arg(long, env = "AUTH_SMTP_USER", requires = "smtp_password")]
     smtp_user: Option<String>,
     /// Password at the mail server.
-    #[arg(long, env = "AUTH_SMTP_PASSWORD", hide_env_values = true)]
+    #[arg(long, env = "AUTH_SMTP_PASSWORD", hide_env_values = true, requires = "smtp_user")]
     smtp_password: Option<String>,
     /// PEM file with certificates to trust besides the system's.
     #[arg(long, env = "AUTH_SMTP_CA")]
@@ -143,7 +144,7 @@ async fn main() -> Result<()> {
 
     let (stop_worker, stopped) = oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or_default() };
-    let worker = tokio::spawn(worker.run(auth, stopped, Duration::from_secs(10)));
+    let worker = tokio::spawn(worker.run(auth, stopped, Duration::from_secs(4)));
     serve(listener, service).await?;
     // The server takes no more requests; now the mails that they caused go out.
     drop(stop_worker);
@@ -155,7 +156,7 @@ async fn main() -> Result<()> {
 type Service =
     axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr>;
 
-/// Until a signal comes, and then for ten seconds more while requests end.
+/// Until a signal comes, and then for five seconds more while requests end.
 async fn serve(listener: TcpListener, service: Service) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -169,7 +170,7 @@ async fn serve(listener: TcpListener, service: Service) -> Result<()> {
     });
     let patience = async {
         if told.await.is_ok() {
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
         } else {
             std::future::pending().await
         }
@@ -211,7 +212,7 @@ fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWork
     };
     let base = link_base(arguments.link_base.as_deref(), address)?;
     let mut settings = Settings::new(secret, base, &arguments.service_name);
-    if arguments.strict_tokens {
+    if arguments.strict_tokens == Switch::On {
         settings.token_check = TokenCheck::Strict;
     }
     if arguments.rate_limits == Switch::Off {
@@ -256,13 +257,8 @@ fn hash_settings(arguments: &Arguments) -> Argon2idSettings {
 fn link_base(text: Option<&str>, address: SocketAddr) -> Result<LinkBase> {
     let here = format!("http://{address}/reset-password");
     let text = text.unwrap_or(&here);
-    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    let parse = if local.iter().any(|prefix| text.starts_with(prefix)) {
-        LinkBase::danger_plain_http
-    } else {
-        LinkBase::parse
-    };
-    parse(text).with_context(|| format!("AUTH_LINK_BASE {text}"))
+    LinkBase::parse_or_loopback(text)
+        .with_context(|| format!("set AUTH_LINK_BASE to where reset links lead; not to {text}"))
 }
 
 fn http_options(arguments: &Arguments) -> Result<HttpOptions> {
@@ -277,8 +273,8 @@ fn http_options(arguments: &Arguments) -> Result<HttpOptions> {
     options.allowed_origins = match arguments.allowed_origins.as_slice() {
         [any] if any == "*" => AllowedOrigins::DangerAny,
         origins => {
-            let parsed = origins.iter().map(|origin| origin.parse()).collect::<Result<Vec<_>, _>>();
-            AllowedOrigins::Only(parsed.context("AUTH_ALLOWED_ORIGINS")?)
+            let parsed = origins.iter().map(|origin| Origin::parse(origin.trim()));
+            AllowedOrigins::Only(parsed.collect::<Result<_, _>>().context("AUTH_ALLOWED_ORIGINS")?)
         }
     };
     Ok(options)

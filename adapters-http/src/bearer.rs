@@ -1,14 +1,67 @@
+use auth_domain::{Auth, Claims};
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use axum::response::Response;
 
-use crate::problem::Problem;
+use crate::HttpOptions;
+use crate::problem::{self, Problem};
+
+/// Who calls one of your own routes, by the access token of the request: an extractor that lets nobody
+/// else in. Without a good token the answer is that of `GET /auth/me`: 401 as problem+json with its
+/// challenge.
+///
+/// ```
+/// use adapters_http::Bearer;
+/// use auth_domain::Auth;
+/// use axum::{Router, routing::get};
+///
+/// async fn greet(Bearer(claims): Bearer) -> String {
+///     format!("Hello, {}", claims.name.as_str())
+/// }
+///
+/// fn app(auth: Auth) -> Router {
+///     Router::new().route("/greeting", get(greet)).with_state(auth)
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "taken apart in the arguments of handlers")]
+pub struct Bearer(
+    /// What the token says.
+    pub Claims,
+);
+
+impl<S> FromRequestParts<S> for Bearer
+where
+    S: Send + Sync,
+    Auth: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let options = HttpOptions::default();
+        let outcome = authenticate(&Auth::from_ref(state), &options, &parts.headers).await;
+        outcome.map(Self).map_err(|problem| problem.in_language(options.locale(&parts.headers)))
+    }
+}
+
+/// Who bears the token of a request.
+pub(crate) async fn authenticate(
+    auth: &Auth,
+    options: &HttpOptions,
+    headers: &HeaderMap,
+) -> Result<Claims, Problem> {
+    let token = token(headers)?;
+    options.in_time(async { Ok(auth.authenticate(token).await?) }).await
+}
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), the only place where one is
 /// looked for.
-pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
-    let malformed = || Problem::of("authorization_malformed");
+fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let malformed = || Problem::of(&problem::AUTHORIZATION_MALFORMED);
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
-        return Err(Problem::of("token_missing"));
+        return Err(Problem::of(&problem::TOKEN_MISSING));
     };
     if values.next().is_some() {
         return Err(malformed());
@@ -16,7 +69,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     let value = value.to_str().map_err(|_| malformed())?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Problem::of("token_missing"));
+        return Err(Problem::of(&problem::TOKEN_MISSING));
     }
     let token = token.trim();
     let well_formed = !token.is_empty() && !token.contains(|c: char| c.is_whitespace() || c == ',');

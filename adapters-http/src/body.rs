@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use zeroize::Zeroizing;
 
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// The largest body that is read.
 const MAX_BYTES: usize = 16 * 1024;
@@ -18,12 +18,15 @@ pub(crate) async fn read(
     body: Body,
     timeout: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    if !is_plain_json(headers) {
-        return Err(Problem::of("unsupported_media_type"));
-    }
-    match tokio::time::timeout(timeout, collect(body)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Problem::of("request_timeout")),
+    // Read whatever it is, so that its sender gets to reading the answer.
+    let bytes = match tokio::time::timeout(timeout, collect(body)).await {
+        Ok(outcome) => outcome?,
+        Err(_) => return Err(Problem::of(&problem::REQUEST_TIMEOUT)),
+    };
+    if is_plain_json(headers) {
+        Ok(bytes)
+    } else {
+        Err(Problem::of(&problem::UNSUPPORTED_MEDIA_TYPE))
     }
 }
 
@@ -38,14 +41,14 @@ async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, Problem> {
             break;
         }
     }
-    if seen > MAX_BYTES { Err(Problem::of("body_too_large")) } else { Ok(bytes) }
+    if seen > MAX_BYTES { Err(Problem::of(&problem::BODY_TOO_LARGE)) } else { Ok(bytes) }
 }
 
 async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     match body.frame().await {
         None => Ok(None),
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Some(Err(_)) => Err(Problem::of("body_unreadable")),
+        Some(Err(_)) => Err(Problem::of(&problem::BODY_UNREADABLE)),
     }
 }
 

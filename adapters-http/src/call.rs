@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use auth_domain::{Locale, RequestContext};
 use axum::body::Body;
 use axum::extract::Request;
@@ -7,7 +9,7 @@ use serde::Serialize;
 
 use crate::fields::Fields;
 use crate::language::Sentences;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::{Service, body};
 
 /// One request with a JSON body, read and in its language.
@@ -32,11 +34,8 @@ impl Service {
         let locale = self.options.locale(request.headers());
         let outcome = async {
             let call = self.read(request, names, locale).await?;
-            let timeout = self.options.use_case_timeout;
-            match tokio::time::timeout(timeout, work(self, call)).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(Problem::of("timeout")),
-            }
+            let options = Arc::clone(&self.options);
+            options.in_time(work(self, call)).await
         };
         match outcome.await {
             Ok(answer) => {
@@ -55,7 +54,7 @@ impl Service {
     ) -> Result<Call, Problem> {
         let (parts, body) = request.into_parts();
         let mut context = RequestContext::new().in_locale(locale);
-        context.source = self.options.client_address.of(&parts);
+        context.source = Some(self.options.client_address.of(&parts));
         let bytes = body::read(&parts.headers, body, self.options.body_timeout).await?;
         Ok(Call { context, fields: Fields::parse(&bytes, names)? })
     }
@@ -71,7 +70,7 @@ struct WithMessage<T> {
 /// An answer as JSON. What is answered here is made of strings and numbers, and always serializes.
 pub(crate) fn json<T: Serialize>(status: StatusCode, locale: Locale, answer: &T) -> Response {
     let Ok(body) = serde_json::to_vec(answer) else {
-        return Problem::of("internal_error").in_language(locale);
+        return Problem::of(&problem::INTERNAL_ERROR).in_language(locale);
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

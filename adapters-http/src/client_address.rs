@@ -1,4 +1,4 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Once;
 
@@ -23,16 +23,18 @@ pub enum ClientAddress {
 }
 
 impl ClientAddress {
-    pub(crate) fn of(self, parts: &Parts) -> Option<IpAddr> {
+    /// Requests of which nothing is known count as one source: a server that was set up without its
+    /// clients' addresses limits them too much, not too little.
+    pub(crate) fn of(self, parts: &Parts) -> IpAddr {
         let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let address = match self {
             Self::Connection => connection,
             Self::ForwardedFor { trusted_hops } => forwarded(parts, trusted_hops).or(connection),
         };
-        if address.is_none() {
+        address.unwrap_or_else(|| {
             warn_once();
-        }
-        address
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+        })
     }
 }
 
@@ -63,7 +65,7 @@ fn warn_once() {
     WARNED.call_once(|| {
         tracing::warn!(
             target: "auth",
-            "requests carry no client address, so no limit by source applies: serve the router with connect info"
+            "requests carry no client address, so all of them count as one source: serve the router with connect info"
         );
     });
 }
@@ -74,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    fn read(headers: &[&str], trusted_hops: usize) -> Option<String> {
+    fn read(headers: &[&str], trusted_hops: usize) -> String {
         let mut request = Request::builder();
         for header in headers {
             request = request.header("X-Forwarded-For", *header);
@@ -85,15 +87,15 @@ mod tests {
             None => ClientAddress::Connection,
             Some(trusted_hops) => ClientAddress::ForwardedFor { trusted_hops },
         };
-        source.of(&parts).map(|address| address.to_string())
+        source.of(&parts).to_string()
     }
 
     #[test]
     fn only_what_our_proxies_appended_counts() {
         let spoofed = ["6.6.6.6, 203.0.113.7"];
-        assert_eq!(read(&spoofed, 0).as_deref(), Some("10.0.0.1"));
-        assert_eq!(read(&spoofed, 1).as_deref(), Some("203.0.113.7"));
-        assert_eq!(read(&["6.6.6.6", "203.0.113.7, 192.0.2.1"], 2).as_deref(), Some("203.0.113.7"));
+        assert_eq!(read(&spoofed, 0), "10.0.0.1");
+        assert_eq!(read(&spoofed, 1), "203.0.113.7");
+        assert_eq!(read(&["6.6.6.6", "203.0.113.7, 192.0.2.1"], 2), "203.0.113.7");
     }
 
     #[test]
@@ -105,7 +107,7 @@ mod tests {
             (&["1.2.3.4, "], 1),
             (&["\u{e9}"], 1),
         ] {
-            assert_eq!(read(headers, hops).as_deref(), Some("10.0.0.1"), "{headers:?}");
+            assert_eq!(read(headers, hops), "10.0.0.1", "{headers:?}");
         }
     }
 
@@ -117,7 +119,7 @@ mod tests {
             ("[2001:db8::1]", "2001:db8::1"),
             ("2001:db8::1", "2001:db8::1"),
         ] {
-            assert_eq!(read(&[entry], 1).as_deref(), Some(address));
+            assert_eq!(read(&[entry], 1), address);
         }
     }
 }

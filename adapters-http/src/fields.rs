@@ -4,7 +4,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// The fields of a JSON object of strings: those that were asked for, each once, and no others.
 ///
@@ -25,8 +25,8 @@ impl Fields {
             (&mut deserializer).deserialize_map(&mut found).and_then(|()| deserializer.end());
         match read {
             Ok(()) => found.complete(),
-            Err(error) if error.is_data() => Err(Problem::of("body_not_object")),
-            Err(_) => Err(Problem::of("malformed_json")),
+            Err(error) if error.is_data() => Err(Problem::of(&problem::BODY_NOT_OBJECT)),
+            Err(_) => Err(Problem::of(&problem::MALFORMED_JSON)),
         }
     }
 
@@ -52,11 +52,11 @@ impl Found {
         let name = self.names[index];
         match value {
             Value::Text(_) if self.values[index].is_some() => {
-                self.refuse(Problem::of("field_duplicate").about(name));
+                self.refuse(Problem::of(&problem::FIELD_DUPLICATE).about(name));
             }
             Value::Text(text) => self.values[index] = Some(text),
-            Value::Null => self.refuse(Problem::of("field_missing").about(name)),
-            Value::Other => self.refuse(Problem::of("field_wrong_type").about(name)),
+            Value::Null => self.refuse(Problem::of(&problem::FIELD_MISSING).about(name)),
+            Value::Other => self.refuse(Problem::of(&problem::FIELD_WRONG_TYPE).about(name)),
         }
     }
 
@@ -65,7 +65,7 @@ impl Found {
             return Err(problem);
         }
         match self.values.iter().position(Option::is_none) {
-            Some(missing) => Err(Problem::of("field_missing").about(self.names[missing])),
+            Some(missing) => Err(Problem::of(&problem::FIELD_MISSING).about(self.names[missing])),
             None => Ok(Fields { names: self.names, values: self.values }),
         }
     }
@@ -84,7 +84,7 @@ impl<'de> Visitor<'de> for &mut Found {
             let Value::Text(key) = key else { continue };
             match self.names.iter().position(|name| *name == key.as_str()) {
                 Some(index) => self.keep(index, value),
-                None => self.refuse(Problem::of("field_unknown")),
+                None => self.refuse(Problem::of(&problem::FIELD_UNKNOWN)),
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::call::{Call, json};
 use crate::fields::Fields;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::{Service, bearer, language};
 
 #[derive(Serialize)]
@@ -108,7 +108,7 @@ pub(crate) async fn reset_password(State(service): State<Service>, request: Requ
             Ok(outcome) => Ok(outcome.map(|()| Nothing {})?),
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Problem::of("unavailable")),
+                Err(_) => Err(Problem::of(&problem::UNAVAILABLE)),
             },
         }
     };
@@ -117,11 +117,7 @@ pub(crate) async fn reset_password(State(service): State<Service>, request: Requ
 
 pub(crate) async fn me(State(service): State<Service>, headers: HeaderMap) -> Response {
     let locale = service.options.locale(&headers);
-    let outcome = async {
-        let token = bearer::token(&headers)?;
-        Ok::<_, Problem>(service.auth.authenticate(token).await?)
-    };
-    match outcome.await {
+    match bearer::authenticate(&service.auth, &service.options, &headers).await {
         Ok(claims) => {
             let account = Account::new(claims.user_id, &claims.email, &claims.name);
             json(StatusCode::OK, locale, &account)

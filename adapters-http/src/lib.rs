@@ -12,7 +12,21 @@
 //! A body is a JSON object of strings, of these fields and no others, of at most 16 KiB. A refusal is
 //! `application/problem+json` (RFC 9457) with a stable `code`, and with the sentence again as `error`,
 //! which is where clients of the system that this replaced read it. Sentences are in the language that
-//! the client accepts. Every answer is `Cache-Control: no-store`.
+//! the client accepts. Every answer is `Cache-Control: no-store`; 429 and 503 say when to come back.
+//!
+//! | status | codes |
+//! |---|---|
+//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `malformed_json`, `name_invalid`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
+//! | 401 | `credentials_rejected`, `token_invalid`, `token_missing` |
+//! | 404 | `not_found` |
+//! | 405 | `method_not_allowed` |
+//! | 408 | `request_timeout` |
+//! | 409 | `email_taken` |
+//! | 413 | `body_too_large` |
+//! | 415 | `unsupported_media_type` |
+//! | 429 | `rate_limited`, `too_many_attempts` |
+//! | 500 | `internal_error` |
+//! | 503 | `overloaded`, `timeout`, `unavailable` |
 
 mod bearer;
 mod body;
@@ -35,8 +49,9 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+pub use bearer::Bearer;
 pub use client_address::ClientAddress;
-pub use options::{AllowedOrigins, HttpOptions};
+pub use options::{AllowedOrigins, HttpOptions, Origin, OriginError};
 
 use problem::Problem;
 
@@ -46,28 +61,48 @@ struct Service {
     options: Arc<HttpOptions>,
 }
 
-/// The calls of the crate's table, for an axum server, a Lambda, or a place inside another router.
+/// A whole server's router: [`routes`], `GET /healthz`, and problem+json for unknown paths. For a server
+/// of its own, a Lambda, or [`Router::nest`] under a path of yours.
 ///
 /// Limits by source need the client's address: serve the router by
 /// `into_make_service_with_connect_info::<SocketAddr>()`, or put a `ConnectInfo<SocketAddr>` into each
-/// request's extensions. Without it no limit by source applies, and a warning is logged once.
+/// request's extensions. Without it all clients count as one source, and a warning is logged once.
 pub fn router(auth: Auth, options: HttpOptions) -> Router {
-    let cors = options.allowed_origins.layer();
-    let service = Service { auth, options: Arc::new(options) };
+    let service = Service { auth: auth.clone(), options: Arc::new(options.clone()) };
+    let own = Router::new()
+        .route("/healthz", get(handlers::healthz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(service);
+    layered(own, &options).merge(routes(auth, options))
+}
+
+/// The calls under `/auth` alone, to be [merged](Router::merge) into a router of yours: your fallback,
+/// your health check and your headers stay yours. Guard your own routes by [`Bearer`].
+///
+/// As for [`router`], the client's address must be in each request's extensions.
+pub fn routes(auth: Auth, options: HttpOptions) -> Router {
+    let service = Service { auth, options: Arc::new(options.clone()) };
     let forgot = post(handlers::forgot_password);
-    Router::new()
+    let calls = Router::new()
         .route("/auth/register", post(handlers::register))
         .route("/auth/login", post(handlers::login))
         .route("/auth/forgot-password", forgot.clone())
         .route("/auth/forgotpassword", forgot)
         .route("/auth/reset-password", post(handlers::reset_password))
         .route("/auth/me", get(handlers::me))
-        .route("/healthz", get(handlers::healthz))
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(service)
-        .layer(CatchPanicLayer::custom(|_| Problem::of("internal_error").in_default_language()))
-        .layer(cors)
+        .with_state(service);
+    layered(calls, &options)
+}
+
+/// What every answer passes on its way out.
+fn layered(router: Router, options: &HttpOptions) -> Router {
+    let locale = options.default_locale;
+    let panicked = move |_| Problem::of(&problem::INTERNAL_ERROR).in_language(locale);
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(options.allowed_origins.layer())
         .layer(constant(header::CACHE_CONTROL, "no-store"))
         .layer(constant(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
@@ -77,10 +112,10 @@ fn constant(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<Hea
 }
 
 async fn not_found(State(service): State<Service>, request: Request) -> Response {
-    Problem::of("not_found").in_language(service.options.locale(request.headers()))
+    Problem::of(&problem::NOT_FOUND).in_language(service.options.locale(request.headers()))
 }
 
 /// `Allow` is added by axum, which knows the route's methods.
 async fn method_not_allowed(State(service): State<Service>, request: Request) -> Response {
-    Problem::of("method_not_allowed").in_language(service.options.locale(request.headers()))
+    Problem::of(&problem::METHOD_NOT_ALLOWED).in_language(service.options.locale(request.headers()))
 }

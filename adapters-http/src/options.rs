@@ -2,9 +2,12 @@ use std::time::Duration;
 
 use auth_domain::Locale;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
+use thiserror::Error;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use url::Url;
 
 use crate::ClientAddress;
+use crate::problem::{self, Problem};
 
 /// Every choice of the router. The defaults suit a server that its clients reach directly.
 #[derive(Clone, Debug)]
@@ -30,7 +33,36 @@ pub enum AllowedOrigins {
     /// Pages of every site. Danger: each site that a user visits may call in his browser.
     DangerAny,
     /// Pages of these origins, such as `https://app.example.com`.
-    Only(Vec<HeaderValue>),
+    Only(Vec<Origin>),
+}
+
+/// An origin as browsers send it (RFC 6454 section 6.2): scheme, host and, if it is not the scheme's
+/// own, port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(HeaderValue);
+
+/// A text is not an [`Origin`], letter for letter: a path, a slash at the end or a capital would never
+/// match.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "an origin is http or https, a host in lower case and perhaps a port, such as https://app.example.com"
+)]
+#[non_exhaustive]
+pub struct OriginError;
+
+impl Origin {
+    /// Takes an origin such as `https://app.example.com`.
+    ///
+    /// # Errors
+    /// [`OriginError`] for anything that no browser would send so.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        let url = Url::parse(text).map_err(|_| OriginError)?;
+        let web = matches!(url.scheme(), "http" | "https");
+        if !web || url.origin().ascii_serialization() != text {
+            return Err(OriginError);
+        }
+        HeaderValue::from_str(text).map(Self).map_err(|_| OriginError)
+    }
 }
 
 impl Default for HttpOptions {
@@ -46,6 +78,18 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
+    /// What `work` comes to, unless it takes too long. Dropped then, it leaves no event of its own.
+    pub(crate) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        tokio::time::timeout(self.use_case_timeout, work).await.unwrap_or_else(|_| {
+            let limit = self.use_case_timeout;
+            tracing::error!(target: "auth", "a call was given up after {limit:?}");
+            Err(Problem::of(&problem::TIMEOUT))
+        })
+    }
+
     /// The language that a client prefers among those that we have.
     pub(crate) fn locale(&self, headers: &HeaderMap) -> Locale {
         headers
@@ -56,16 +100,33 @@ impl HttpOptions {
     }
 }
 
+/// The first of the best-liked languages that we have (RFC 9110 section 12.5.4).
 fn preferred(accept_language: &str) -> Option<Locale> {
-    let tags = accept_language::parse(accept_language);
-    tags.iter().find_map(|tag| Locale::from_tag(tag.split('-').next()?))
+    let liked = accept_language.split(',').filter_map(|entry| {
+        let (tag, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
+        let locale = Locale::from_tag(tag.trim().split('-').next()?)?;
+        Some((thousandths(weight.trim().strip_prefix("q=")?)?, locale))
+    });
+    let liked = liked.filter(|(weight, _)| *weight > 0);
+    liked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, locale)| locale)
+}
+
+/// A weight, 0 to 1 with at most three decimals, in thousandths.
+fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    let digits = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    match whole {
+        "0" if digits => format!("{decimals:0<3}").parse().ok(),
+        "1" if digits && decimals.bytes().all(|byte| byte == b'0') => Some(1000),
+        _ => None,
+    }
 }
 
 impl AllowedOrigins {
     pub(crate) fn layer(&self) -> CorsLayer {
         let origins = match self {
             Self::DangerAny => AllowOrigin::any(),
-            Self::Only(origins) => AllowOrigin::list(origins.iter().cloned()),
+            Self::Only(origins) => AllowOrigin::list(origins.iter().map(|origin| origin.0.clone())),
         };
         CorsLayer::new()
             .allow_origin(origins)
@@ -81,6 +142,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_origin_is_one_that_a_browser_would_send() {
+        for good in ["https://app.example.com", "http://localhost:5173", "https://[::1]:8443"] {
+            assert!(Origin::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "*",
+            "null",
+            "",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://App.example.com",
+            "https://app.example.com:443",
+            "https://a.example.com/path",
+            "https://a b",
+            "ftp://a.example.com",
+            "https://*.example.com/",
+            " https://a.example.com",
+        ] {
+            assert_eq!(Origin::parse(bad), Err(OriginError), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_clients_first_language_that_we_have_wins() {
         for (header, expected) in [
             ("ko", Some(Locale::Ko)),
@@ -91,7 +175,12 @@ mod tests {
             ("*", None),
             ("", None),
             (";;q=,,-", None),
-            ("ko;q=nonsense", Some(Locale::Ko)),
+            ("ko;q=nonsense, en;q=0.1", Some(Locale::En)),
+            ("ko;q=0, en;q=0.001", Some(Locale::En)),
+            ("ko;q=0", None),
+            ("ko;q=0.5, en;q=0.500", Some(Locale::Ko)),
+            ("en;q=1.001, ko;q=1.000", Some(Locale::Ko)),
+            ("en;q=nan, ko;q=0.1", Some(Locale::Ko)),
         ] {
             assert_eq!(preferred(header), expected, "{header}");
         }

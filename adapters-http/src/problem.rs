@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_domain::{
     AuthenticateError, DisplayNameError, EmailError, ErrorCode, Locale, LoginError, PasswordError,
-    PolicyViolation, PortError, RegisterError, RequestResetError, ResetError, ResetTokenError,
+    PolicyViolation, RegisterError, RequestResetError, ResetError, ResetTokenError,
 };
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -38,218 +38,127 @@ struct Body9457 {
     limit: Option<usize>,
 }
 
+/// One kind of problem.
 #[derive(Debug)]
-struct Row {
+pub(crate) struct Row {
     code: &'static str,
     status: StatusCode,
     sentences: Sentences,
 }
 
-const fn row(status: StatusCode, code: &'static str, en: &'static str, ko: &'static str) -> Row {
-    Row { code, status, sentences: Sentences { en, ko } }
+macro_rules! rows {
+    ($($name:ident = $code:literal, $status:ident, $en:literal, $ko:literal;)*) => {
+        $(pub(crate) const $name: Row = Row {
+            code: $code,
+            status: StatusCode::$status,
+            sentences: Sentences { en: $en, ko: $ko },
+        };)*
+
+        const ROWS: &[&Row] = &[$(&$name,)*];
+    };
 }
 
-const INTERNAL: Row = row(
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "internal_error",
-    "Something went wrong on our side.",
-    "서버 내부 오류가 발생했습니다.",
-);
-
-const ROWS: &[Row] = &[
-    INTERNAL,
-    row(
-        StatusCode::BAD_REQUEST,
-        "authorization_malformed",
+rows! {
+    INTERNAL_ERROR = "internal_error", INTERNAL_SERVER_ERROR,
+        "Something went wrong on our side.",
+        "서버 내부 오류가 발생했습니다.";
+    AUTHORIZATION_MALFORMED = "authorization_malformed", BAD_REQUEST,
         "The Authorization header is malformed.",
-        "Authorization 헤더 형식이 올바르지 않습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "body_not_object",
+        "Authorization 헤더 형식이 올바르지 않습니다.";
+    BODY_NOT_OBJECT = "body_not_object", BAD_REQUEST,
         "The body is not a JSON object.",
-        "요청 본문이 JSON 객체가 아닙니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "body_unreadable",
+        "요청 본문이 JSON 객체가 아닙니다.";
+    BODY_UNREADABLE = "body_unreadable", BAD_REQUEST,
         "The body could not be read to its end.",
-        "요청 본문을 끝까지 읽을 수 없습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "email_invalid",
+        "요청 본문을 끝까지 읽을 수 없습니다.";
+    EMAIL_INVALID = "email_invalid", BAD_REQUEST,
         "The email address is not valid.",
-        "이메일 형식이 올바르지 않습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "field_duplicate",
+        "이메일 형식이 올바르지 않습니다.";
+    FIELD_DUPLICATE = "field_duplicate", BAD_REQUEST,
         "A field is given twice.",
-        "같은 항목이 두 번 입력되었습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "field_missing",
+        "같은 항목이 두 번 입력되었습니다.";
+    FIELD_MISSING = "field_missing", BAD_REQUEST,
         "A required field is missing.",
-        "필수 항목이 누락되었습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "field_unknown",
+        "필수 항목이 누락되었습니다.";
+    FIELD_UNKNOWN = "field_unknown", BAD_REQUEST,
         "The body has a field that is not known here.",
-        "알 수 없는 항목이 있습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "field_wrong_type",
+        "알 수 없는 항목이 있습니다.";
+    FIELD_WRONG_TYPE = "field_wrong_type", BAD_REQUEST,
         "A field is not a string.",
-        "항목의 형식이 올바르지 않습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "malformed_json",
+        "항목의 형식이 올바르지 않습니다.";
+    MALFORMED_JSON = "malformed_json", BAD_REQUEST,
         "The body is not valid JSON.",
-        "요청 본문이 올바른 JSON이 아닙니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "name_invalid",
+        "요청 본문이 올바른 JSON이 아닙니다.";
+    NAME_INVALID = "name_invalid", BAD_REQUEST,
         "The name is empty, too long or has characters that cannot be shown.",
-        "이름이 비어 있거나 너무 길거나 사용할 수 없는 문자를 포함합니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "password_common",
+        "이름이 비어 있거나 너무 길거나 사용할 수 없는 문자를 포함합니다.";
+    PASSWORD_COMMON = "password_common", BAD_REQUEST,
         "This password is one of the first that are guessed. Choose another.",
-        "너무 흔한 비밀번호입니다. 다른 비밀번호를 사용하세요.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "password_context_word",
+        "너무 흔한 비밀번호입니다. 다른 비밀번호를 사용하세요.";
+    PASSWORD_CONTEXT_WORD = "password_context_word", BAD_REQUEST,
         "The password must not be your name, your address or the name of the service.",
-        "이름, 이메일 또는 서비스 이름은 비밀번호로 사용할 수 없습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "password_control_character",
+        "이름, 이메일 또는 서비스 이름은 비밀번호로 사용할 수 없습니다.";
+    PASSWORD_CONTROL_CHARACTER = "password_control_character", BAD_REQUEST,
         "The password has a control character.",
-        "비밀번호에 제어 문자를 사용할 수 없습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "password_empty",
+        "비밀번호에 제어 문자를 사용할 수 없습니다.";
+    PASSWORD_EMPTY = "password_empty", BAD_REQUEST,
         "The password is empty.",
-        "비밀번호를 입력해 주세요.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "password_too_long",
+        "비밀번호를 입력해 주세요.";
+    PASSWORD_TOO_LONG = "password_too_long", BAD_REQUEST,
         "The password is too long.",
-        "비밀번호가 너무 깁니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "password_too_short",
+        "비밀번호가 너무 깁니다.";
+    PASSWORD_TOO_SHORT = "password_too_short", BAD_REQUEST,
         "The password is too short.",
-        "비밀번호가 너무 짧습니다.",
-    ),
-    row(
-        StatusCode::BAD_REQUEST,
-        "reset_token_invalid",
+        "비밀번호가 너무 짧습니다.";
+    RESET_TOKEN_INVALID = "reset_token_invalid", BAD_REQUEST,
         "The link is not valid or no longer valid. Ask for a new one.",
-        "링크가 올바르지 않거나 만료되었습니다. 다시 요청해 주세요.",
-    ),
-    row(
-        StatusCode::UNAUTHORIZED,
-        "credentials_rejected",
+        "링크가 올바르지 않거나 만료되었습니다. 다시 요청해 주세요.";
+    CREDENTIALS_REJECTED = "credentials_rejected", UNAUTHORIZED,
         "Email or password is wrong.",
-        "이메일 또는 비밀번호가 올바르지 않습니다.",
-    ),
-    row(
-        StatusCode::UNAUTHORIZED,
-        "token_invalid",
+        "이메일 또는 비밀번호가 올바르지 않습니다.";
+    TOKEN_INVALID = "token_invalid", UNAUTHORIZED,
         "The access token is not valid or no longer valid.",
-        "인증 토큰이 올바르지 않거나 만료되었습니다.",
-    ),
-    row(
-        StatusCode::UNAUTHORIZED,
-        "token_missing",
+        "인증 토큰이 올바르지 않거나 만료되었습니다.";
+    TOKEN_MISSING = "token_missing", UNAUTHORIZED,
         "An access token is needed.",
-        "인증 토큰이 필요합니다.",
-    ),
-    row(
-        StatusCode::NOT_FOUND,
-        "not_found",
+        "인증 토큰이 필요합니다.";
+    NOT_FOUND = "not_found", NOT_FOUND,
         "There is nothing here.",
-        "요청한 주소를 찾을 수 없습니다.",
-    ),
-    row(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
+        "요청한 주소를 찾을 수 없습니다.";
+    METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED,
         "This method is not allowed here.",
-        "허용되지 않는 요청 방식입니다.",
-    ),
-    row(
-        StatusCode::REQUEST_TIMEOUT,
-        "request_timeout",
+        "허용되지 않는 요청 방식입니다.";
+    REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT,
         "The body took too long to arrive.",
-        "요청 본문을 받는 데 시간이 너무 오래 걸렸습니다.",
-    ),
-    row(
-        StatusCode::CONFLICT,
-        "email_taken",
+        "요청 본문을 받는 데 시간이 너무 오래 걸렸습니다.";
+    EMAIL_TAKEN = "email_taken", CONFLICT,
         "An account with this email address exists.",
-        "이미 가입된 이메일입니다.",
-    ),
-    row(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body_too_large",
+        "이미 가입된 이메일입니다.";
+    BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE,
         "The body is larger than 16 KiB.",
-        "요청 본문이 16 KiB를 초과합니다.",
-    ),
-    row(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
+        "요청 본문이 16 KiB를 초과합니다.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
         "The body must be application/json in UTF-8, not compressed.",
-        "요청 본문은 압축하지 않은 UTF-8 application/json이어야 합니다.",
-    ),
-    row(
-        StatusCode::TOO_MANY_REQUESTS,
-        "rate_limited",
+        "요청 본문은 압축하지 않은 UTF-8 application/json이어야 합니다.";
+    RATE_LIMITED = "rate_limited", TOO_MANY_REQUESTS,
         "Too many requests. Try again later.",
-        "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.",
-    ),
-    row(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too_many_attempts",
+        "요청이 너무 많습니다. 잠시 후 다시 시도해 주세요.";
+    TOO_MANY_ATTEMPTS = "too_many_attempts", TOO_MANY_REQUESTS,
         "Too many attempts. Wait a while, or reset the password.",
-        "로그인 시도가 너무 많습니다. 잠시 후 다시 시도하거나 비밀번호를 재설정해 주세요.",
-    ),
-    row(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "overloaded",
+        "로그인 시도가 너무 많습니다. 잠시 후 다시 시도하거나 비밀번호를 재설정해 주세요.";
+    OVERLOADED = "overloaded", SERVICE_UNAVAILABLE,
         "The server is busy. Try again in a moment.",
-        "서버가 혼잡합니다. 잠시 후 다시 시도해 주세요.",
-    ),
-    row(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "timeout",
+        "서버가 혼잡합니다. 잠시 후 다시 시도해 주세요.";
+    TIMEOUT = "timeout", SERVICE_UNAVAILABLE,
         "The server took too long. Try again in a moment.",
-        "서버 응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.",
-    ),
-    row(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
+        "서버 응답이 지연되고 있습니다. 잠시 후 다시 시도해 주세요.";
+    UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE,
         "The service is not available. Try again in a moment.",
-        "서비스를 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.",
-    ),
-];
+        "서비스를 사용할 수 없습니다. 잠시 후 다시 시도해 주세요.";
+}
 
 impl Problem {
-    /// The problem of a code of the table; an unknown one is an internal error.
-    pub(crate) fn of(code: &str) -> Self {
-        let row = ROWS.iter().find(|row| row.code == code).unwrap_or(&INTERNAL);
+    pub(crate) const fn of(row: &'static Row) -> Self {
         Self { row, field: None, limit: None, retry_after: None }
     }
 
@@ -270,10 +179,6 @@ impl Problem {
     #[cfg(test)]
     pub(crate) const fn field(&self) -> Option<&'static str> {
         self.field
-    }
-
-    pub(crate) fn in_default_language(&self) -> Response {
-        self.in_language(Locale::default())
     }
 
     /// The answer, with the headers that its status asks for (RFC 9110, 6750 section 3, 6585 section 4).
@@ -327,19 +232,10 @@ fn whole_seconds(pause: Duration) -> u64 {
     pause.as_secs().saturating_add(started).max(1)
 }
 
+/// The problem of a code of the domain; a test walks them all.
 fn coded(code: ErrorCode) -> Problem {
-    Problem::of(code.as_str())
-}
-
-fn fault(error: &PortError, code: ErrorCode) -> Problem {
-    let mut cause = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        cause = format!("{cause}: {error}");
-        source = error.source();
-    }
-    tracing::error!(target: "auth", operation = error.operation(), "{error}{cause}");
-    coded(code)
+    let row = ROWS.iter().find(|row| row.code == code.as_str());
+    Problem::of(row.unwrap_or(&&INTERNAL_ERROR))
 }
 
 fn refused_password(violation: PolicyViolation) -> Problem {
@@ -387,7 +283,6 @@ impl From<RegisterError> for Problem {
             RegisterError::PasswordRefused(violation) => {
                 refused_password(violation).about("password")
             }
-            RegisterError::Port(ref cause) => fault(cause, error.code()),
             _ => problem,
         }
     }
@@ -400,7 +295,6 @@ impl From<LoginError> for Problem {
             LoginError::Overloaded { retry_after }
             | LoginError::RateLimited { retry_after }
             | LoginError::TooManyAttempts { retry_after } => problem.retry_after(retry_after),
-            LoginError::Port(ref cause) => fault(cause, error.code()),
             _ => problem,
         }
     }
@@ -411,7 +305,6 @@ impl From<RequestResetError> for Problem {
         let problem = coded(error.code());
         match error {
             RequestResetError::RateLimited { retry_after } => problem.retry_after(retry_after),
-            RequestResetError::Port(ref cause) => fault(cause, error.code()),
             _ => problem,
         }
     }
@@ -427,7 +320,6 @@ impl From<ResetError> for Problem {
             ResetError::PasswordRefused(violation) => {
                 refused_password(violation).about("new_password")
             }
-            ResetError::Port(ref cause) => fault(cause, error.code()),
             _ => problem,
         }
     }
@@ -435,10 +327,7 @@ impl From<ResetError> for Problem {
 
 impl From<AuthenticateError> for Problem {
     fn from(error: AuthenticateError) -> Self {
-        match &error {
-            AuthenticateError::Port(cause) => fault(cause, error.code()),
-            _ => coded(error.code()),
-        }
+        coded(error.code())
     }
 }
 
@@ -460,6 +349,16 @@ mod tests {
             let words = Locale::ALL.iter().map(|locale| row.sentences.in_language(*locale));
             assert!(words.clone().all(|sentence| !sentence.is_empty()));
             assert!(row.sentences.en.is_ascii() && !row.sentences.ko.is_ascii(), "{}", row.code);
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code_with_its_status() {
+        let table = include_str!("lib.rs");
+        for row in ROWS {
+            let status = format!("//! | {} |", row.status.as_u16());
+            let line = table.lines().find(|line| line.starts_with(&status)).unwrap();
+            assert!(line.contains(&format!("`{}`", row.code)), "{} is not documented", row.code);
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_http::{AllowedOrigins, HttpOptions, router};
+use adapters_http::{AllowedOrigins, HttpOptions, Origin, router};
 use adapters_local::memory::MailFault;
 use adapters_local::{CompatibilityIssuer, Testing, testing, testing_with};
 use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
@@ -13,7 +13,7 @@ use auth_domain::{Email, Locale, PortError, PortErrorKind, Timestamp, TokenCheck
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -516,6 +516,31 @@ async fn a_fault_is_a_503_or_a_500_without_its_cause_and_the_service_lives_on() 
 }
 
 #[tokio::test]
+async fn a_panic_is_answered_in_the_configured_language() {
+    let world =
+        testing_with(|ports, _| ports.users = Arc::new(BrokenStore(PortErrorKind::Rejected)));
+    let mut options = HttpOptions::default();
+    options.default_locale = Locale::Ko;
+    let answer = Client::with(&world, options).register().await;
+    assert_eq!(answer.json()["error"], "서버 내부 오류가 발생했습니다.");
+}
+
+#[tokio::test]
+async fn no_accept_language_header_is_too_much() {
+    let client = Client::of(&testing());
+    // Weights without an order: sorting by them has made servers panic.
+    let unordered: Vec<String> = (0..40)
+        .map(|n| format!("a;q={}", if n % 2 == 0 { "nan".into() } else { format!("0.{n}") }))
+        .collect();
+    for language in [unordered.join(","), ",;q".repeat(2000), "ko;q=\u{7f}".replace('\u{7f}', "-")]
+    {
+        let answer = client.post_raw("/auth/login", "{}", Some(&language)).await;
+        assert_eq!(answer.code(), (400, "field_missing".into()));
+        assert_eq!(answer.header("content-language"), Some("en"));
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_looks_like_a_wrong_password() {
     let world =
         testing_with(|ports, _| ports.users = Arc::new(BrokenStore(PortErrorKind::Corrupt)));
@@ -583,7 +608,7 @@ async fn pages_may_call_only_where_they_were_allowed_to() {
     let world = testing();
     let mut options = HttpOptions::default();
     options.allowed_origins =
-        AllowedOrigins::Only(vec![HeaderValue::from_static("https://app.example.com")]);
+        AllowedOrigins::Only(vec![Origin::parse("https://app.example.com").unwrap()]);
     for (options, origin, allowed) in [
         (HttpOptions::default(), "https://app.example.com", None),
         (options.clone(), "https://app.example.com", Some("https://app.example.com")),

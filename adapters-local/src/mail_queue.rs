@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use auth_domain::ports::MailQueue;
 use auth_domain::{Auth, MailJob, PortError, PortErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 
 /// A bounded queue of mail jobs inside this process, and the worker that empties it.
@@ -90,13 +90,13 @@ impl MailWorker {
         grace: Duration,
     ) -> Drained {
         let (stopping, _) = watch::channel(false);
-        let mut running = JoinSet::new();
+        let (mut running, mut lost) = (JoinSet::new(), 0);
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(_) = running.join_next() => {}
+                Some(ended) = running.join_next() => lost += usize::from(is_lost(&ended)),
                 Some(queued) = self.jobs.recv() => self.start(queued, &auth, &stopping, &mut running),
             }
         }
@@ -105,7 +105,8 @@ impl MailWorker {
         while let Ok(queued) = self.jobs.try_recv() {
             self.start(queued, &auth, &stopping, &mut running);
         }
-        drain(running, grace).await
+        lost += drain(running, grace).await;
+        Drained { lost }
     }
 
     fn start(
@@ -124,13 +125,14 @@ impl MailWorker {
     }
 }
 
-async fn drain(mut running: JoinSet<bool>, grace: Duration) -> Drained {
+/// How many jobs are lost.
+async fn drain(mut running: JoinSet<bool>, grace: Duration) -> usize {
     let deadline = Instant::now() + grace;
     let mut lost = 0;
     while !running.is_empty() {
         match tokio::time::timeout_at(deadline, running.join_next()).await {
-            Ok(Some(Ok(true))) => {}
-            Ok(_) => lost += 1,
+            Ok(None) => break,
+            Ok(Some(ended)) => lost += usize::from(is_lost(&ended)),
             Err(_) => {
                 lost += running.len();
                 running.abort_all();
@@ -138,7 +140,15 @@ async fn drain(mut running: JoinSet<bool>, grace: Duration) -> Drained {
             }
         }
     }
-    Drained { lost }
+    lost
+}
+
+/// Whether a job ended undone: stopped before it succeeded, or by a panic in a mailer or template.
+fn is_lost(ended: &Result<bool, JoinError>) -> bool {
+    if let Err(panic) = ended {
+        tracing::error!(target: "auth", "a mail job is lost: {panic}");
+    }
+    !matches!(ended, Ok(true))
 }
 
 /// One job on its way.

@@ -16,12 +16,12 @@ impl TracingEvents {
 
 impl EventSink for TracingEvents {
     fn record(&self, event: AuthEvent) {
-        let AuthEvent { at, kind, user_id, account, source, .. } = event;
+        let AuthEvent { at, kind, user_id, account, source, cause, .. } = event;
         let user_id = user_id.map(tracing::field::display);
         let source = source.map(tracing::field::display);
         let (at, account) = (at.as_micros(), account.map(tracing::field::debug));
         if is_fault(kind) {
-            tracing::warn!(target: "auth", at, user_id, account, source, "{kind:?}");
+            tracing::warn!(target: "auth", at, user_id, account, source, cause, "{kind:?}");
         } else {
             tracing::info!(target: "auth", at, user_id, account, source, "{kind:?}");
         }

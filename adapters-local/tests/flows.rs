@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use adapters_local::memory::MailFault;
 use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy, Testing, testing, testing_with};
-use auth_domain::ports::{Insert, UserStore};
+use auth_domain::ports::{Insert, ResetTokenStore, UserStore};
 use auth_domain::{
     CredentialVersion, Delivery, DisplayName, Email, EventKind, Login, LoginError, LoginRequest,
     Password, PasswordHash, RegisterError, RegisterRequest, Registered, RequestContext, ResetError,
     ResetRequest, ResetToken, SkipReason, Timestamp, User, UserId,
 };
+use base64ct::{Base64UrlUnpadded, Encoding};
 
 const OLD: &str = "correct horse battery";
 const NEW: &str = "a brand new staple";
@@ -253,4 +254,11 @@ async fn no_secret_is_kept_recorded_or_shown() {
     for canary in [OLD, "ann@example.com", &secret, session.access_token.expose(), "token="] {
         assert!(!shown.contains(canary), "{canary} is in {shown}");
     }
+    let row = world.reset_tokens.newest(&ann()).await.unwrap().unwrap();
+    let kept = Base64UrlUnpadded::encode_string(row.digest.as_bytes());
+    assert_ne!(kept, secret, "the store holds the link's secret");
+    let user = world.users.find_by_email(&ann()).await.unwrap().unwrap();
+    assert!(!user.password_hash.unwrap().expose().contains(OLD));
+    let accounts = world.events.all().into_iter().filter_map(|event| event.account);
+    assert!(accounts.map(|key| *key.as_bytes()).all(|key| !key.starts_with(b"ann@")));
 }

@@ -49,6 +49,17 @@ impl PortError {
         self.operation
     }
 
+    /// The message, and those of all its causes: for logs, not for clients.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+
     /// Whether trying again may work.
     pub const fn is_transient(&self) -> bool {
         matches!(self.kind, PortErrorKind::Throttled | PortErrorKind::Unavailable)
@@ -155,6 +166,7 @@ mod tests {
         assert!(throttled.is_transient());
         assert_eq!(throttled.source().map(ToString::to_string).as_deref(), Some("429"));
         assert_eq!(throttled.to_string(), "store.get was told to slow down");
+        assert_eq!(throttled.with_causes(), "store.get was told to slow down: 429");
         assert!(!PortError::new(PortErrorKind::Corrupt, "store.get").is_transient());
     }
 }

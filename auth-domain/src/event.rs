@@ -20,6 +20,8 @@ pub struct AuthEvent {
     pub account: Option<LimitKey>,
     /// The client's address.
     pub source: Option<IpAddr>,
+    /// Of [`EventKind::PortFailed`]: what failed, and what each of its causes said.
+    pub cause: Option<String>,
 }
 
 /// The kinds of [`AuthEvent`].
@@ -43,7 +45,7 @@ pub enum EventKind {
     },
     /// A mail could not be sent.
     MailFailed {
-        /// Whether it will be tried again.
+        /// Whether trying again may help.
         transient: bool,
     },
     /// A mail was not sent, for a reason that is no failure.
@@ -53,6 +55,8 @@ pub enum EventKind {
     },
     /// A mail was accepted by the mail service.
     MailSent,
+    /// A notice waits for its change to be seen; it will be tried again.
+    MailWaits,
     /// A stored hash of an older format was replaced by one of today's.
     PasswordHashUpgraded,
     /// A stored hash of an older format was left for the next login.

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
-use url::Url;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::{Email, ResetToken};
@@ -58,18 +58,23 @@ impl LinkBase {
     /// # Errors
     /// [`LinkBaseError`] when it is not https, has no host, or has credentials or a fragment.
     pub fn parse(text: &str) -> Result<Self, LinkBaseError> {
-        let base = Self::danger_plain_http(text)?;
-        if base.0.scheme() == "https" { Ok(base) } else { Err(LinkBaseError::NotHttps) }
+        Self::of_scheme(text, |url| url.scheme() == "https")
     }
 
-    /// Also takes http. Danger: whoever reads the traffic of one click takes the account over. For a
-    /// server on one's own machine.
+    /// Also takes http, but only to this machine (`localhost`, 127.0.0.0/8, `[::1]`), where nobody else
+    /// reads the traffic: for development.
     ///
     /// # Errors
-    /// As [`LinkBase::parse`], but for http.
-    pub fn danger_plain_http(text: &str) -> Result<Self, LinkBaseError> {
+    /// As [`LinkBase::parse`], but for http to this machine.
+    pub fn parse_or_loopback(text: &str) -> Result<Self, LinkBaseError> {
+        Self::of_scheme(text, |url| {
+            url.scheme() == "https" || url.scheme() == "http" && is_this_machine(url)
+        })
+    }
+
+    fn of_scheme(text: &str, is_safe: impl FnOnce(&Url) -> bool) -> Result<Self, LinkBaseError> {
         let url = Url::parse(text).map_err(|_| LinkBaseError::Malformed)?;
-        if !matches!(url.scheme(), "http" | "https") {
+        if !is_safe(&url) {
             return Err(LinkBaseError::NotHttps);
         }
         let bare = url.has_host()
@@ -83,6 +88,15 @@ impl LinkBase {
         let mut url = self.0.clone();
         url.query_pairs_mut().append_pair("token", &token.expose());
         Zeroizing::new(url.into())
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -308,7 +322,28 @@ mod tests {
         ] {
             assert_eq!(LinkBase::parse(text), Err(why), "{text}");
         }
-        assert!(LinkBase::danger_plain_http("http://127.0.0.1:3000/reset").is_ok());
+    }
+
+    #[test]
+    fn plain_http_leads_to_this_machine_only() {
+        for here in [
+            "http://127.0.0.1:3000/reset",
+            "http://localhost/",
+            "http://[::1]:1/",
+            "https://example.com/",
+        ] {
+            assert!(LinkBase::parse_or_loopback(here).is_ok(), "{here}");
+        }
+        for elsewhere in [
+            "http://example.com/",
+            "http://localhost.example.com/",
+            "http://127.0.0.1.example.com/",
+            "http://0.0.0.0/",
+            "ftp://localhost/",
+        ] {
+            let refused = Err(LinkBaseError::NotHttps);
+            assert_eq!(LinkBase::parse_or_loopback(elsewhere), refused, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -183,6 +183,14 @@ pub struct ResetRecord {
     pub used: bool,
 }
 
+impl ResetRecord {
+    /// What the newest row of an address is the greatest by: `created_at`, and of rows of one moment the
+    /// digest.
+    pub fn age(&self) -> (Timestamp, &[u8; 32]) {
+        (self.created_at, self.digest.as_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

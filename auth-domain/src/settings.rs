@@ -86,9 +86,9 @@ pub struct RateLimits {
     pub mails_per_address: Option<RateLimit>,
     /// Reset mails to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
     pub mails_global: Option<RateLimit>,
-    /// Sign-ups from one source. Default 30 an hour.
+    /// Sign-ups from one source. Default 100 an hour.
     pub register_per_source: Option<RateLimit>,
-    /// Uses of reset links from one source. Default 60 an hour.
+    /// Uses of reset links from one source. Default 100 an hour.
     pub reset_per_source: Option<RateLimit>,
     /// Requests for reset mails from one source. Default 30 an hour.
     pub reset_request_per_source: Option<RateLimit>,
@@ -101,8 +101,8 @@ impl Default for RateLimits {
             login_per_source: Some(RateLimit::new(60, Duration::from_mins(1))),
             mails_per_address: Some(RateLimit::new(5, hour)),
             mails_global: Some(RateLimit::new(10_000, hour)),
-            register_per_source: Some(RateLimit::new(30, hour)),
-            reset_per_source: Some(RateLimit::new(60, hour)),
+            register_per_source: Some(RateLimit::new(100, hour)),
+            reset_per_source: Some(RateLimit::new(100, hour)),
             reset_request_per_source: Some(RateLimit::new(30, hour)),
         }
     }
@@ -148,6 +148,8 @@ pub struct Settings {
     /// How long a reset link is good for. Default 1 h, which the mails of the replaced system promised;
     /// from 1 min to 24 h (NIST SP 800-63B-4 section 4.2.1.2).
     pub reset_link_life: Duration,
+    /// What the service is called. Nobody may take it as a password, whatever the policy.
+    pub service_name: String,
     /// The wording of mails.
     pub templates: Arc<dyn MailTemplates>,
     /// What a token check looks at. Default [`TokenCheck::TokenOnly`].
@@ -174,7 +176,7 @@ pub enum SettingsError {
 
 impl Settings {
     /// The defaults, around the three things that have none. `service_name` is what mails call the
-    /// service; nobody may take it as a password.
+    /// service.
     pub fn new(master_secret: MasterSecret, reset_link_base: LinkBase, service_name: &str) -> Self {
         Self {
             access_token_life: Duration::from_mins(15),
@@ -183,9 +185,10 @@ impl Settings {
             limits: RateLimits::default(),
             master_secret,
             on_limiter_failure: FailurePolicy::Refuse,
-            password_policy: PasswordPolicy::default().with_context_words([service_name]),
+            password_policy: PasswordPolicy::default(),
             reset_link_base,
             reset_link_life: Duration::from_hours(1),
+            service_name: service_name.to_owned(),
             templates: Arc::new(DefaultTemplates::new(service_name)),
             token_check: TokenCheck::TokenOnly,
         }

@@ -40,7 +40,7 @@ impl fmt::Display for UserId {
 }
 
 /// What a user calls himself: 1 to 100 code points, NFC, surrounding white space trimmed, no control,
-/// line-separating or direction-changing characters.
+/// line-separating or direction-overriding characters, and something to be seen.
 ///
 /// Personal data: `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct DisplayName(String);
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisplayNameError {
-    /// Nothing but white space.
+    /// Nothing to be seen.
     #[error("the name is empty")]
     Empty,
     /// A control character, a line separator or a direction override.
@@ -70,7 +70,7 @@ impl DisplayName {
     /// [`DisplayNameError`] when the text is empty, too long or cannot be shown on one line.
     pub fn parse(text: &str) -> Result<Self, DisplayNameError> {
         let trimmed = text.trim();
-        if trimmed.is_empty() {
+        if trimmed.chars().all(is_unseen) {
             return Err(DisplayNameError::Empty);
         }
         if trimmed.chars().take(4 * MAX_NAME_CODE_POINTS).count() == 4 * MAX_NAME_CODE_POINTS {
@@ -101,6 +101,11 @@ impl DisplayName {
     pub(crate) fn abridged(&self) -> Self {
         Self(self.0.chars().take(MAX_NAME_CODE_POINTS).collect())
     }
+}
+
+/// White space, and what is made to be invisible.
+fn is_unseen(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 fn breaks_a_line(c: char) -> bool {
@@ -161,7 +166,7 @@ pub struct User {
     pub disabled: bool,
     /// When the account was made.
     pub created_at: Timestamp,
-    /// When its credentials were last written.
+    /// When its credentials were last changed. A new hash of the same password is no change.
     pub updated_at: Timestamp,
     /// The last good login, if there was one.
     pub last_login: Option<Timestamp>,
@@ -190,6 +195,7 @@ mod tests {
         use DisplayNameError::{Empty, ForbiddenCharacter, TooLong};
         for (text, why) in [
             ("", Empty),
+            ("\u{200b}\u{feff}", Empty),
             (" \t\u{3000}", Empty),
             ("Ann\r\nBcc: eve@example.com", ForbiddenCharacter),
             ("Ann\u{0}", ForbiddenCharacter),

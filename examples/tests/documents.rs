@@ -20,7 +20,7 @@ fn sources(folder: &Path, text: &mut String) {
     }
 }
 
-/// What a document names between backticks with at least two underscores: a test or a law.
+/// What a document names between backticks with at least three underscores: a test or a law.
 fn tests_named_in(document: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(document)).unwrap();
     let quoted = text.split('`').skip(1).step_by(2);

@@ -23,13 +23,41 @@ type Governor = governor::RateLimiter<
 /// Hits, counted in memory by `governor` (the generic cell rate algorithm): a burst comes back evenly
 /// over its period.
 ///
+/// When the clock is set back by more than a limit's period, that limit starts to count anew.
+///
 /// Keys whose burst is whole again are forgotten every 10,000 hits, so memory follows the sources that
 /// were active within a period, not those that ever called.
 #[derive(Debug)]
 pub struct MemoryRateLimiter {
-    clock: CallersClock,
-    limits: Mutex<HashMap<RateLimit, Arc<Governor>>>,
+    limits: Mutex<HashMap<RateLimit, Arc<Counted>>>,
     hits: AtomicUsize,
+}
+
+/// The keys of one limit. Governor counts time from its clock's first reading, which is the epoch here,
+/// so that no later time lies before it.
+#[derive(Debug)]
+struct Counted {
+    clock: CallersClock,
+    governor: Governor,
+}
+
+impl Counted {
+    fn new(limit: RateLimit) -> Self {
+        let clock = CallersClock(Arc::new(AtomicU64::new(0)));
+        let state = DefaultKeyedStateStore::default();
+        let governor = governor::RateLimiter::new(quota(limit), state, clock.clone());
+        Self { clock, governor }
+    }
+
+    fn hit(&self, key: LimitKey, now: Timestamp) -> RateDecision {
+        self.clock.0.store(now.as_micros(), Ordering::Release);
+        match self.governor.check_key(&key) {
+            Ok(()) => RateDecision::Allow,
+            Err(denied) => {
+                RateDecision::Deny { retry_after: denied.wait_time_from(self.clock.now()) }
+            }
+        }
+    }
 }
 
 const HITS_BETWEEN_SWEEPS: usize = 10_000;
@@ -49,27 +77,22 @@ impl Clock for CallersClock {
 impl MemoryRateLimiter {
     /// A limiter that has counted nothing.
     pub fn new() -> Self {
-        let clock = CallersClock(Arc::new(AtomicU64::new(0)));
-        Self { clock, limits: Mutex::default(), hits: AtomicUsize::new(0) }
+        Self { limits: Mutex::default(), hits: AtomicUsize::new(0) }
     }
 
-    fn governor(&self, limit: RateLimit) -> Arc<Governor> {
+    fn counted(&self, limit: RateLimit) -> Arc<Counted> {
         let mut limits = locked(&self.limits);
-        let governor = limits.entry(limit).or_insert_with(|| {
-            let state = DefaultKeyedStateStore::default();
-            Arc::new(governor::RateLimiter::new(quota(limit), state, self.clock.clone()))
-        });
-        Arc::clone(governor)
+        Arc::clone(limits.entry(limit).or_insert_with(|| Arc::new(Counted::new(limit))))
     }
 
     fn sweep_at_times(&self) {
         if self.hits.fetch_add(1, Ordering::Relaxed) % HITS_BETWEEN_SWEEPS
             == HITS_BETWEEN_SWEEPS - 1
         {
-            let governors: Vec<_> = locked(&self.limits).values().map(Arc::clone).collect();
-            for governor in governors {
-                governor.retain_recent();
-                governor.shrink_to_fit();
+            let limits: Vec<_> = locked(&self.limits).values().map(Arc::clone).collect();
+            for counted in limits {
+                counted.governor.retain_recent();
+                counted.governor.shrink_to_fit();
             }
         }
     }
@@ -97,13 +120,14 @@ impl RateLimiter for MemoryRateLimiter {
         now: Timestamp,
     ) -> Result<RateDecision, PortError> {
         self.sweep_at_times();
-        let governor = self.governor(limit);
-        self.clock.0.store(now.as_micros(), Ordering::Release);
-        Ok(match governor.check_key(&key) {
-            Ok(()) => RateDecision::Allow,
-            Err(denied) => {
-                RateDecision::Deny { retry_after: denied.wait_time_from(self.clock.now()) }
+        let decision = self.counted(limit).hit(key, now);
+        Ok(match decision {
+            // Nobody waits longer than a period, unless the clock was set back since he was counted.
+            RateDecision::Deny { retry_after } if retry_after > limit.period => {
+                locked(&self.limits).remove(&limit);
+                self.counted(limit).hit(key, now)
             }
+            _ => decision,
         })
     }
 }
@@ -111,6 +135,22 @@ impl RateLimiter for MemoryRateLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_clock_set_back_shuts_nobody_out() {
+        let limiter = MemoryRateLimiter::new();
+        let limit = RateLimit::new(2, Duration::from_mins(1));
+        let key = LimitKey::from_bytes([1; 32]);
+        let noon = Timestamp::from_seconds(1_700_000_000);
+        for _ in 0..3 {
+            limiter.hit(key, limit, noon).await.unwrap();
+        }
+        let earlier = noon - Duration::from_hours(2);
+        assert_eq!(limiter.hit(key, limit, earlier).await.unwrap(), RateDecision::Allow);
+        limiter.hit(key, limit, earlier).await.unwrap();
+        let third = limiter.hit(key, limit, earlier).await.unwrap();
+        assert!(matches!(third, RateDecision::Deny { .. }), "the limit is gone for good");
+    }
 
     #[tokio::test]
     async fn idle_keys_are_forgotten() {
@@ -122,6 +162,6 @@ mod tests {
             let now = Timestamp::from_seconds(1_000_000) + Duration::from_millis(n);
             limiter.hit(LimitKey::from_bytes(key), limit, now).await.unwrap();
         }
-        assert!(limiter.governor(limit).len() <= HITS_BETWEEN_SWEEPS + 1_000);
+        assert!(limiter.counted(limit).governor.len() <= HITS_BETWEEN_SWEEPS + 1_000);
     }
 }

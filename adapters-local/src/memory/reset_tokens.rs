@@ -26,11 +26,6 @@ impl MemoryResetTokens {
     }
 }
 
-/// Later is newer; of two at one moment the greater digest, so that the answer is always the same.
-fn age(record: &ResetRecord) -> (Timestamp, &[u8; 32]) {
-    (record.created_at, record.digest.as_bytes())
-}
-
 #[async_trait]
 impl ResetTokenStore for MemoryResetTokens {
     async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
@@ -40,7 +35,7 @@ impl ResetTokenStore for MemoryResetTokens {
             return Ok(Put::AlreadyThere);
         }
         of_address.push(record);
-        of_address.sort_unstable_by(|a, b| age(b).cmp(&age(a)));
+        of_address.sort_unstable_by(|a, b| b.age().cmp(&a.age()));
         of_address.truncate(ROWS_OF_AN_ADDRESS);
         Ok(Put::Stored)
     }

@@ -25,8 +25,8 @@ pub trait ResetTokenStore: Send + Sync {
     /// Whether the row is kept is not known.
     async fn put(&self, record: ResetRecord) -> Result<Put, PortError>;
 
-    /// The row of this address with the latest `created_at`, used or not, expired or not (an expired one
-    /// may be gone). A strong read. Of rows with one `created_at` it is always the same one.
+    /// The row of this address that is the greatest by [`ResetRecord::age`], used or not, expired or not
+    /// (an expired one may be gone). A strong read.
     ///
     /// # Errors
     /// Nothing was learnt.

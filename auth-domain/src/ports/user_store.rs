@@ -48,7 +48,7 @@ pub struct CredentialUpdate {
     pub next: CredentialVersion,
     /// The new hash.
     pub password_hash: PasswordHash,
-    /// When.
+    /// What the row's `updated_at` then says.
     pub updated_at: Timestamp,
 }
 

@@ -36,11 +36,12 @@ impl Auth {
     /// [`AuthenticateError`].
     pub async fn authenticate(&self, token: &str) -> Result<Claims, AuthenticateError> {
         let outcome = self.try_authenticate(token).await;
-        if let Err(error) = &outcome {
-            if let AuthenticateError::Port(fault) = error {
-                self.record_fault(Subject::default(), fault);
+        match &outcome {
+            Ok(_) => {}
+            Err(AuthenticateError::Port(fault)) => self.record_fault(Subject::default(), fault),
+            Err(AuthenticateError::Rejected(_)) => {
+                self.record(Subject::default(), EventKind::TokenRefused);
             }
-            self.record(Subject::default(), EventKind::TokenRefused);
         }
         outcome
     }
@@ -48,7 +49,7 @@ impl Auth {
     async fn try_authenticate(&self, token: &str) -> Result<Claims, AuthenticateError> {
         let claims = self.ports().token_verifier.verify(token, self.now())?;
         if self.settings().token_check == TokenCheck::Strict {
-            let found = self.ports().users.find_by_email(&claims.email).await?;
+            let found = self.readable(&claims.email, Subject::default()).await?;
             let current = found.is_some_and(|user| {
                 user.id == claims.user_id
                     && user.credential_version == claims.credential_version

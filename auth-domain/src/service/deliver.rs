@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -5,8 +6,9 @@ use thiserror::Error;
 use super::{Auth, Subject};
 use crate::ports::{Put, RateDecision};
 use crate::{
-    Email, EventKind, Locale, MailContent, MailJob, OutgoingEmail, PasswordChangedMail,
-    PasswordResetMail, PortError, RequestContext, ResetRecord, ResetToken, Timestamp, User,
+    CredentialVersion, Email, EventKind, Locale, MailContent, MailJob, OutgoingEmail,
+    PasswordChangedMail, PasswordResetMail, PortError, RequestContext, ResetRecord, ResetToken,
+    Timestamp, User, UserId,
 };
 
 /// What came of a mail job that is done.
@@ -33,7 +35,7 @@ pub enum SkipReason {
     NeverHappened,
     /// The link was used: this job ran before.
     Spent,
-    /// A newer link is out; this one would be dead on arrival.
+    /// A newer link is out, or the password was changed since: this one would be dead on arrival.
     Superseded,
     /// No account has the address.
     UnknownAccount,
@@ -61,6 +63,12 @@ impl DeliveryError {
     }
 }
 
+/// The change that a notice tells of.
+struct Change {
+    version: CredentialVersion,
+    at: Timestamp,
+}
+
 /// A change that is not seen by then was never made: its request ended between queueing the notice and
 /// writing.
 const NOTICE_PATIENCE: Duration = Duration::from_mins(10);
@@ -76,17 +84,25 @@ impl Auth {
         let (MailJob::PasswordReset { email, .. } | MailJob::PasswordChanged { email, .. }) = job;
         let mut subject = self.subject(Some(email), &RequestContext::new());
         let outcome = match job {
-            MailJob::PasswordReset { .. } => self.deliver_reset(job, &mut subject).await,
-            MailJob::PasswordChanged { .. } => self.deliver_notice(job, &mut subject).await,
+            MailJob::PasswordReset { id, requested_at, locale, .. } => {
+                let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
+                self.deliver_reset(token, *requested_at, *locale, &mut subject).await
+            }
+            MailJob::PasswordChanged {
+                user_id, credential_version, changed_at, locale, ..
+            } => {
+                subject.user_id = Some(*user_id);
+                let change = Change { version: *credential_version, at: *changed_at };
+                self.deliver_notice(email, *user_id, change, *locale).await
+            }
         };
         let kind = match &outcome {
             Ok(Delivery::Sent) => EventKind::MailSent,
             Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
-            Err(error) => {
-                if let DeliveryError::Port(fault) = error {
-                    self.record_fault(subject, fault);
-                }
-                EventKind::MailFailed { transient: error.is_transient() }
+            Err(DeliveryError::NotYet) => EventKind::MailWaits,
+            Err(DeliveryError::Port(fault)) => {
+                self.record_fault(subject, fault);
+                EventKind::MailFailed { transient: fault.is_transient() }
             }
         };
         self.record(subject, kind);
@@ -95,34 +111,35 @@ impl Auth {
 
     async fn deliver_reset(
         &self,
-        job: &MailJob,
+        token: ResetToken,
+        requested_at: Timestamp,
+        locale: Locale,
         subject: &mut Subject,
     ) -> Result<Delivery, DeliveryError> {
-        let MailJob::PasswordReset { id, email, requested_at, locale } = job else {
-            return Ok(Delivery::Skipped(SkipReason::NeverHappened));
-        };
-        let expires_at = *requested_at + self.settings().reset_link_life;
+        let expires_at = requested_at + self.settings().reset_link_life;
         if self.now() >= expires_at {
             return Ok(Delivery::Skipped(SkipReason::Expired));
         }
-        let Some(user) = self.ports().users.find_by_email(email).await? else {
+        let Some(user) = self.ports().users.find_by_email(token.email()).await? else {
             return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
         };
         subject.user_id = Some(user.id);
         if user.disabled {
             return Ok(Delivery::Skipped(SkipReason::Disabled));
         }
-        let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
-        let record = reset_record(&user, &token, *requested_at, expires_at);
+        if user.updated_at > requested_at {
+            return Ok(Delivery::Skipped(SkipReason::Superseded));
+        }
+        let record = reset_record(&user, &token, requested_at, expires_at);
         if let Some(reason) = self.put_record(record, *subject).await? {
             return Ok(Delivery::Skipped(reason));
         }
         let mail = PasswordResetMail {
-            locale: *locale,
+            locale,
             link: self.settings().reset_link_base.link(&token),
             life: self.settings().reset_link_life,
         };
-        self.send(email, self.settings().templates.password_reset(&mail)).await
+        self.send(token.email(), self.settings().templates.password_reset(&mail)).await
     }
 
     /// Makes the link live, or says why no mail is to be sent. Mails are counted before anything is
@@ -137,7 +154,7 @@ impl Auth {
             Some(newest) if newest.digest == record.digest => {
                 return Ok(newest.used.then_some(SkipReason::Spent));
             }
-            Some(newest) if newest.created_at > record.created_at => {
+            Some(newest) if newest.age() > record.age() => {
                 return Ok(Some(SkipReason::Superseded));
             }
             _ => {}
@@ -160,26 +177,26 @@ impl Auth {
 
     async fn deliver_notice(
         &self,
-        job: &MailJob,
-        subject: &mut Subject,
+        email: &Email,
+        user_id: UserId,
+        change: Change,
+        locale: Locale,
     ) -> Result<Delivery, DeliveryError> {
-        let MailJob::PasswordChanged { email, user_id, credential_version, changed_at, locale } =
-            job
-        else {
-            return Ok(Delivery::Skipped(SkipReason::NeverHappened));
-        };
-        subject.user_id = Some(*user_id);
         let found = self.ports().users.find_by_email(email).await?;
-        let Some(user) = found.filter(|user| user.id == *user_id) else {
+        let Some(user) = found.filter(|user| user.id == user_id) else {
             return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
         };
-        if user.credential_version >= *credential_version {
-            return self.send(email, self.notice(*locale)).await;
+        match user.credential_version.cmp(&change.version) {
+            Ordering::Less if self.now().since(change.at) < NOTICE_PATIENCE => {
+                Err(DeliveryError::NotYet)
+            }
+            Ordering::Less => Ok(Delivery::Skipped(SkipReason::NeverHappened)),
+            // Two calls may race to one version; the row tells whose change it is.
+            Ordering::Equal if user.updated_at != change.at => {
+                Ok(Delivery::Skipped(SkipReason::NeverHappened))
+            }
+            Ordering::Equal | Ordering::Greater => self.send(email, self.notice(locale)).await,
         }
-        if self.now().since(*changed_at) < NOTICE_PATIENCE {
-            return Err(DeliveryError::NotYet);
-        }
-        Ok(Delivery::Skipped(SkipReason::NeverHappened))
     }
 
     fn notice(&self, locale: Locale) -> MailContent {

@@ -285,7 +285,7 @@ impl Auth {
             expected: user.credential_version,
             next: user.credential_version,
             password_hash: slot.hash(password).await?,
-            updated_at: self.now(),
+            updated_at: user.updated_at,
         };
         let outcome = self.ports().users.update_credentials(update).await?;
         Ok(outcome == Update::Updated)

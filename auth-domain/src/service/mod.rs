@@ -27,7 +27,7 @@ use crate::ports::{HashSlot, RateDecision, Reservation};
 use crate::rate::hmac_sha256;
 use crate::{
     AuthEvent, Email, EventKind, FailurePolicy, LimitKey, PortError, PortErrorKind, Ports, Purpose,
-    RateLimit, RequestContext, Settings, SettingsError, SourceKey, Timestamp, UserId,
+    RateLimit, RequestContext, Settings, SettingsError, SourceKey, Timestamp, User, UserId,
 };
 
 /// The use cases, over the adapters of [`Ports`] and the choices of [`Settings`]. Cheap to clone; a
@@ -79,8 +79,10 @@ impl Auth {
     ///
     /// # Errors
     /// [`SettingsError`] when a setting cannot be kept.
-    pub fn new(ports: Ports, settings: Settings) -> Result<Self, SettingsError> {
+    pub fn new(ports: Ports, mut settings: Settings) -> Result<Self, SettingsError> {
         settings.check()?;
+        settings.password_policy =
+            settings.password_policy.with_context_words([&settings.service_name]);
         let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
         let reset_key = settings.master_secret.derive(Purpose::ResetTokens);
         Ok(Self { inner: Arc::new(Inner { ports, settings, limiter_key, reset_key }) })
@@ -123,13 +125,17 @@ impl Auth {
 
     fn record(&self, subject: Subject, kind: EventKind) {
         let Subject { user_id, account, source } = subject;
-        self.ports().events.record(AuthEvent { at: self.now(), kind, user_id, account, source });
+        let at = self.now();
+        self.ports().events.record(AuthEvent { at, kind, user_id, account, source, cause: None });
     }
 
     /// Also records the fault itself: the outcome says only what the client was told.
     fn record_fault(&self, subject: Subject, error: &PortError) {
         let (operation, kind) = (error.operation(), error.kind());
-        self.record(subject, EventKind::PortFailed { operation, kind });
+        let kind = EventKind::PortFailed { operation, kind };
+        let Subject { user_id, account, source } = subject;
+        let (at, cause) = (self.now(), Some(error.with_causes()));
+        self.ports().events.record(AuthEvent { at, kind, user_id, account, source, cause });
     }
 
     /// Counts a hit of the caller's source.
@@ -176,6 +182,18 @@ impl Auth {
                 self.record(subject, EventKind::LimitsUnavailable);
                 Ok(go_on)
             }
+        }
+    }
+
+    /// The account of an address. One whose row cannot be read is as good as none: it shuts out its
+    /// owner, and looks from outside like an address without an account.
+    async fn readable(&self, email: &Email, subject: Subject) -> Result<Option<User>, PortError> {
+        match self.ports().users.find_by_email(email).await {
+            Err(error) if is_corrupt(&error) => {
+                self.record_fault(subject, &error);
+                Ok(None)
+            }
+            answer => answer,
         }
     }
 

@@ -33,6 +33,7 @@ impl RequestResetError {
 impl From<Refusal> for RequestResetError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            // Nothing is hashed here, so only a limit has a time to say.
             Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
                 Self::RateLimited { retry_after }
             }

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Subject, is_corrupt};
+use super::{Auth, Refusal, Subject};
 use crate::ports::{CredentialUpdate, Update, UserKey};
 use crate::{
     ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
-    ResetRecord, ResetToken, User,
+    ResetRecord, ResetToken, Timestamp, User,
 };
 
 /// What somebody redeems a reset link with.
@@ -82,8 +82,8 @@ impl Auth {
     /// and never leaves a link that works twice. Whatever can be refused is refused before that. The
     /// write of the password bumps the credential version, which ends every older link and session.
     ///
-    /// The notice to the owner is queued before the password is written, and sent once the write is
-    /// seen: neither a crash nor a caller that goes away can suppress it.
+    /// The notice to the owner is queued before anything is changed, and sent once the change is seen:
+    /// neither a crash nor a caller that goes away can suppress it, and a full queue costs no link.
     ///
     /// # Errors
     /// [`ResetError`].
@@ -119,17 +119,18 @@ impl Auth {
         subject.user_id = Some(user.id);
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
         let slot = self.reserve_hash()?;
+        let changed_at = self.now();
+        self.queue_notice(&user, changed_at, context).await?;
         let tokens = &self.ports().reset_tokens;
         if tokens.consume(&user.email, record.digest, self.now()).await?.is_none() {
             return Err(ResetError::InvalidToken);
         }
-        self.queue_notice(&user, context).await?;
         let update = CredentialUpdate {
             key: UserKey { email: user.email.clone(), id: user.id },
             expected: record.credential_version,
             next: record.credential_version.next(),
             password_hash: slot.hash(new_password).await?,
-            updated_at: self.now(),
+            updated_at: changed_at,
         };
         if self.ports().users.update_credentials(update).await? == Update::Stale {
             return Err(ResetError::InvalidToken);
@@ -149,25 +150,24 @@ impl Auth {
 
     /// The account that the link was issued for, if nothing about its credentials changed since.
     async fn owner(&self, record: &ResetRecord, subject: Subject) -> Result<User, ResetError> {
-        match self.ports().users.find_by_email(&record.email).await {
-            Ok(found) => found
-                .filter(|user| user.id == record.user_id && !user.disabled)
-                .filter(|user| user.credential_version == record.credential_version)
-                .ok_or(ResetError::InvalidToken),
-            Err(error) if is_corrupt(&error) => {
-                self.record_fault(subject, &error);
-                Err(ResetError::InvalidToken)
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.readable(&record.email, subject)
+            .await?
+            .filter(|user| user.id == record.user_id && !user.disabled)
+            .filter(|user| user.credential_version == record.credential_version)
+            .ok_or(ResetError::InvalidToken)
     }
 
-    async fn queue_notice(&self, user: &User, context: &RequestContext) -> Result<(), PortError> {
+    async fn queue_notice(
+        &self,
+        user: &User,
+        changed_at: Timestamp,
+        context: &RequestContext,
+    ) -> Result<(), PortError> {
         let job = MailJob::PasswordChanged {
             email: user.email.clone(),
             user_id: user.id,
             credential_version: user.credential_version.next(),
-            changed_at: self.now(),
+            changed_at,
             locale: context.locale,
         };
         self.ports().mail_queue.enqueue(job).await

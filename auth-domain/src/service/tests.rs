@@ -129,6 +129,12 @@ impl World {
         });
     }
 
+    /// One reservation whose slot must not be used.
+    fn has_a_free_slot(&mut self) {
+        let unused = || Ok(Reservation::Slot(Box::new(MockHashSlot::new())));
+        self.hasher.expect_reserve().once().returning(unused);
+    }
+
     fn is_overloaded(&mut self) {
         let full = || Ok(Reservation::Overloaded { retry_after: Duration::from_secs(1) });
         self.hasher.expect_reserve().once().returning(full);
@@ -269,11 +275,7 @@ async fn an_overloaded_server_counts_no_attempt_and_reads_nothing() {
 #[tokio::test]
 async fn who_has_to_wait_is_neither_looked_up_nor_verified() {
     let mut world = World::new();
-    world
-        .hasher
-        .expect_reserve()
-        .once()
-        .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
+    world.has_a_free_slot();
     let wait = Attempt::Wait { retry_after: Duration::from_secs(2) };
     world.attempts.expect_begin().once().returning(move |_, _, _| Ok(wait));
     let retry_after = Duration::from_secs(2);
@@ -380,11 +382,7 @@ async fn no_failing_port_lets_anybody_in() {
 #[tokio::test]
 async fn a_store_that_is_down_is_not_an_unknown_address() {
     let mut world = World::new();
-    world
-        .hasher
-        .expect_reserve()
-        .once()
-        .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
+    world.has_a_free_slot();
     world.attempt_is_let_in();
     world.finds(|| Err(down("user_store.find_by_email")));
     assert!(matches!(login(&world.auth()).await, Err(LoginError::Port(_))));
@@ -528,26 +526,18 @@ async fn who_does_not_win_the_link_sets_no_password() {
     let mut world = World::new();
     world.has_live_link();
     world.finds(|| Ok(Some(user())));
-    world
-        .hasher
-        .expect_reserve()
-        .once()
-        .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
+    world.has_a_free_slot();
+    world.mail_queue.expect_enqueue().once().returning(|_| Ok(()));
     world.reset_tokens.expect_consume().once().returning(|_, _, _| Ok(None));
     assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::InvalidToken)));
 }
 
 #[tokio::test]
-async fn no_password_is_set_without_a_queued_notice() {
+async fn a_full_mail_queue_leaves_the_link_alive_and_sets_no_password_without_a_notice() {
     let mut world = World::new();
     world.has_live_link();
     world.finds(|| Ok(Some(user())));
-    world
-        .hasher
-        .expect_reserve()
-        .once()
-        .returning(|| Ok(Reservation::Slot(Box::new(MockHashSlot::new()))));
-    world.reset_tokens.expect_consume().once().returning(|_, _, _| Ok(Some(record())));
+    world.has_a_free_slot();
     world.mail_queue.expect_enqueue().once().returning(|_| Err(down("mail_queue.enqueue")));
     assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::Port(_))));
 }
@@ -629,6 +619,14 @@ async fn a_job_older_than_the_newest_link_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_job_asked_for_before_the_password_was_changed_sends_nothing() {
+    let mut world = World::new();
+    let later = NOW + Duration::from_micros(1);
+    world.finds(move || Ok(Some(User { updated_at: later, ..user() })));
+    assert_eq!(delivered(&world.auth(), &reset_job()).await, skipped(SkipReason::Superseded));
+}
+
+#[tokio::test]
 async fn a_job_that_runs_again_sends_the_same_link_and_counts_no_second_mail() {
     let mut world = World::new();
     world.finds(|| Ok(Some(user())));
@@ -692,6 +690,20 @@ async fn a_notice_is_sent_once_its_change_is_seen() {
 }
 
 #[tokio::test]
+async fn of_two_calls_that_race_to_one_version_the_one_that_changed_it_is_told_of() {
+    let version = CredentialVersion::new(4);
+    let changed = move || Ok(Some(User { credential_version: version, ..user() }));
+    let mut world = World::new();
+    world.finds(changed);
+    let other = notice(NOW - Duration::from_micros(1));
+    assert_eq!(delivered(&world.auth(), &other).await, skipped(SkipReason::NeverHappened));
+    let mut world = World::new();
+    world.finds(move || Ok(Some(User { credential_version: version.next(), ..user() })));
+    world.mailer.expect_send().once().returning(|_| Ok(()));
+    assert_eq!(delivered(&world.auth(), &other).await, Ok(Delivery::Sent));
+}
+
+#[tokio::test]
 async fn a_notice_waits_for_its_change_and_gives_it_up_after_ten_minutes() {
     for (age, expected) in
         [(0, Err(true)), (599, Err(true)), (600, skipped(SkipReason::NeverHappened))]
@@ -742,6 +754,33 @@ async fn a_strict_check_ends_the_tokens_of_changed_accounts() {
         world.finds(found);
         let auth = world.auth_with(|settings| settings.token_check = TokenCheck::Strict);
         assert_eq!(auth.authenticate("token").await.is_ok(), good);
+    }
+}
+
+#[tokio::test]
+async fn a_strict_check_of_a_row_that_cannot_be_read_is_a_refusal() {
+    let mut world = World::new();
+    world.verifier.expect_verify().once().returning(|_, _| Ok(claims()));
+    world.finds(|| Err(corrupt()));
+    let auth = world.auth_with(|settings| settings.token_check = TokenCheck::Strict);
+    assert!(matches!(auth.authenticate("token").await, Err(AuthenticateError::Rejected(_))));
+}
+
+#[tokio::test]
+async fn nobody_takes_the_service_name_as_a_password_whatever_the_policy() {
+    let policies = [PasswordPolicy::default(), PasswordPolicy::nist()];
+    for policy in policies {
+        let auth = World::new().auth_with(|settings| {
+            settings.service_name = "The Example Service".into();
+            settings.password_policy = policy;
+        });
+        let password = Password::new("the example SERVICE").unwrap();
+        let request = RegisterRequest { email: email(), password, name: user().name };
+        let outcome = auth.register(request, &context()).await;
+        assert!(matches!(
+            outcome,
+            Err(RegisterError::PasswordRefused(PolicyViolation::ContextWord))
+        ));
     }
 }
 
