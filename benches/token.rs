@@ -45,7 +45,8 @@ fn tokens(criterion: &mut Criterion) {
         bencher.iter(|| verifier.verify(token.expose(), NOW).unwrap());
     });
     let (signed, signature) = token.expose().rsplit_once('.').unwrap();
-    let forged = format!("{signed}.{}{}", &signature[1..], &signature[..1]);
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
+    let forged = format!("{signed}.{other}{}", &signature[1..]);
     group.bench_function("verify, forged", |bencher| {
         bencher.iter(|| verifier.verify(&forged, NOW).unwrap_err());
     });
