@@ -337,9 +337,8 @@ fn introduce(address: SocketAddr) {
     println!("{}", call("register", register));
     println!("{}", call("login", old));
     println!("{}", call("forgot-password", forgot));
-    println!(
-        "\n(now set TOKEN to what follows `token=` in the mail that appears here: TOKEN=...)\n"
-    );
+    println!("\n(set TOKEN to what follows `token=` in the mail that appears here: TOKEN=...");
+    println!(" The link itself leads to a page of yours, which this server does not have.)\n");
     println!("{}", call("reset-password", reset));
     println!("{}", call("login", new));
     println!("{}   # refused: the old password\n", call("login", old));
