@@ -206,8 +206,8 @@ fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
     assert_eq!(server.post("reset-password", &redeem(&older)).0, 400);
     assert_eq!(server.login(OLD), 401);
     assert_eq!(server.login(NEW), 200);
-    // Each racer queued a notice; only the winner's is sent. (Two that asked in one microsecond are
-    // told apart by nothing.)
+    // A racer that loses late has queued a notice too, which is not sent unless both asked in one
+    // microsecond.
     let notices = server.stop_and_count("Your Example password was changed");
     assert!((1..4).contains(&notices), "{notices} notices");
 }
