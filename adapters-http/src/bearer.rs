@@ -9,7 +9,7 @@ use crate::problem::{self, Problem};
 
 /// Who calls one of your own routes, by the access token of the request: an extractor that lets nobody
 /// else in. Without a good token the answer is that of `GET /auth/me`: 401 as problem+json with its
-/// challenge.
+/// challenge, in the client's language or, if it names none that we have, in English.
 ///
 /// ```
 /// use adapters_http::Bearer;

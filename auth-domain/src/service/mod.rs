@@ -124,17 +124,19 @@ impl Auth {
     }
 
     fn record(&self, subject: Subject, kind: EventKind) {
-        let Subject { user_id, account, source } = subject;
-        let at = self.now();
-        self.ports().events.record(AuthEvent { at, kind, user_id, account, source, cause: None });
+        self.record_with(subject, kind, None);
     }
 
     /// Also records the fault itself: the outcome says only what the client was told.
     fn record_fault(&self, subject: Subject, error: &PortError) {
         let (operation, kind) = (error.operation(), error.kind());
         let kind = EventKind::PortFailed { operation, kind };
+        self.record_with(subject, kind, Some(error.with_causes()));
+    }
+
+    fn record_with(&self, subject: Subject, kind: EventKind, cause: Option<String>) {
         let Subject { user_id, account, source } = subject;
-        let (at, cause) = (self.now(), Some(error.with_causes()));
+        let at = self.now();
         self.ports().events.record(AuthEvent { at, kind, user_id, account, source, cause });
     }
 
