@@ -52,7 +52,7 @@ pub(crate) async fn authenticate(
     headers: &HeaderMap,
 ) -> Result<Claims, Problem> {
     let token = token(headers)?;
-    options.in_time(async { Ok(auth.authenticate(token).await?) }).await
+    options.in_time(auth.authenticate(token)).await
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), the only place where one is

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use auth_domain::{Locale, RequestContext};
 use axum::body::Body;
 use axum::extract::Request;
@@ -34,8 +32,7 @@ impl Service {
         let locale = self.options.locale(request.headers());
         let outcome = async {
             let call = self.read(request, names, locale).await?;
-            let options = Arc::clone(&self.options);
-            options.in_time(work(self, call)).await
+            work(self, call).await
         };
         match outcome.await {
             Ok(answer) => {

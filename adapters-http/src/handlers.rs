@@ -54,7 +54,7 @@ pub(crate) async fn register(State(service): State<Service>, request: Request) -
             password: password(&mut call.fields, "password")?,
             name: DisplayName::parse(&call.fields.take("name"))?,
         };
-        let account = service.auth.register(request, &call.context).await?;
+        let account = service.in_time(service.auth.register(request, &call.context)).await?;
         Ok(Account::new(account.user_id, &account.email, &account.name))
     };
     service.answer(request, &["email", "password", "name"], success, work).await
@@ -64,10 +64,10 @@ pub(crate) async fn login(State(service): State<Service>, request: Request) -> R
     let success = (StatusCode::OK, &language::LOGGED_IN);
     let work = async |service: Service, mut call: Call| {
         let request = LoginRequest {
-            email: Email::parse(&call.fields.take("email"))?,
+            email: Email::parse_with_spelling(&call.fields.take("email"))?,
             password: password(&mut call.fields, "password")?,
         };
-        let login = service.auth.login(request, &call.context).await?;
+        let login = service.in_time(service.auth.login(request, &call.context)).await?;
         Ok(tokens(&login))
     };
     service.answer(request, &["email", "password"], success, work).await
@@ -89,7 +89,8 @@ pub(crate) async fn forgot_password(State(service): State<Service>, request: Req
     let success = (StatusCode::OK, &language::RESET_REQUESTED);
     let work = async |service: Service, mut call: Call| {
         let email = Email::parse(&call.fields.take("email"))?;
-        service.auth.request_password_reset(email, &call.context).await?;
+        let asked = service.auth.request_password_reset(email, &call.context);
+        service.in_time(asked).await?;
         Ok(Nothing {})
     };
     service.answer(request, &["email"], success, work).await
@@ -102,10 +103,13 @@ pub(crate) async fn reset_password(State(service): State<Service>, request: Requ
             token: ResetToken::parse(&call.fields.take("token"))?,
             new_password: password(&mut call.fields, "new_password")?,
         };
-        // A client that hangs up must not spend its link for nothing: once begun, a reset is finished.
-        let reset = async move { service.auth.reset_password(request, &call.context).await };
+        // A client that hangs up must not spend its link for nothing: once begun, a reset is finished or
+        // given up in its time, whoever waits. The time runs inside, so that nothing outlives an answer.
+        let reset = async move {
+            service.in_time(service.auth.reset_password(request, &call.context)).await
+        };
         match tokio::spawn(reset).await {
-            Ok(outcome) => Ok(outcome.map(|()| Nothing {})?),
+            Ok(outcome) => outcome.map(|()| Nothing {}),
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(Problem::of(&problem::UNAVAILABLE)),

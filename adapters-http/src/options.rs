@@ -79,15 +79,16 @@ impl Default for HttpOptions {
 
 impl HttpOptions {
     /// What `work` comes to, unless it takes too long. Dropped then, it leaves no event of its own.
-    pub(crate) async fn in_time<T>(
+    pub(crate) async fn in_time<T, E: Into<Problem>>(
         &self,
-        work: impl Future<Output = Result<T, Problem>>,
+        work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
-        tokio::time::timeout(self.use_case_timeout, work).await.unwrap_or_else(|_| {
-            let limit = self.use_case_timeout;
+        let limit = self.use_case_timeout;
+        let Ok(outcome) = tokio::time::timeout(limit, work).await else {
             tracing::error!(target: "auth", "a call was given up after {limit:?}");
-            Err(Problem::of(&problem::TIMEOUT))
-        })
+            return Err(Problem::of(&problem::TIMEOUT));
+        };
+        outcome.map_err(Into::into)
     }
 
     /// The language that a client prefers among those that we have.

@@ -7,10 +7,12 @@ use std::time::Duration;
 use adapters_http::{Bearer, HttpOptions, router, routes};
 use adapters_local::{Testing, testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialUpdate, Insert, Put, ResetTokenStore, Update, UserKey, UserStore,
+};
 use auth_domain::{
     Auth, DisplayName, Email, LoginRequest, Password, PortError, RegisterRequest, RequestContext,
-    Timestamp, TokenCheck, User, UserId,
+    ResetRecord, Timestamp, TokenCheck, TokenDigest, User, UserId,
 };
 use axum::Router;
 use axum::body::Body;
@@ -138,4 +140,42 @@ async fn a_store_that_hangs_is_given_up_in_every_call() {
         assert!(body.contains(r#""code":"timeout""#), "{body}");
     }
     assert_eq!(started.elapsed().as_secs(), 2 * Duration::from_secs(20).as_secs());
+}
+
+/// A store that never answers, and tells how many still wait for it.
+struct HangingTokens(Arc<()>);
+
+#[async_trait]
+impl ResetTokenStore for HangingTokens {
+    async fn put(&self, _: ResetRecord) -> Result<Put, PortError> {
+        std::future::pending().await
+    }
+    async fn newest(&self, _: &Email) -> Result<Option<ResetRecord>, PortError> {
+        let _waiting = Arc::clone(&self.0);
+        std::future::pending().await
+    }
+    async fn consume(
+        &self,
+        _: &Email,
+        _: TokenDigest,
+        _: Timestamp,
+    ) -> Result<Option<ResetRecord>, PortError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_that_is_given_up_does_not_go_on_behind_its_answer() {
+    let waiting = Arc::new(());
+    let store = Arc::new(HangingTokens(Arc::clone(&waiting)));
+    let world = testing_with(|ports, _| ports.reset_tokens = store);
+    let router = router(world.auth.clone(), HttpOptions::default());
+    let token = format!("YW5uQGV4YW1wbGUuY29t.{}", "A".repeat(43));
+    let body = format!(r#"{{"token":"{token}","new_password":"a brand new staple"}}"#);
+    let reset = Request::post("/auth/reset-password")
+        .header("Content-Type", "application/json")
+        .body(Body::from(body));
+    let (status, body) = send(&router, reset.unwrap()).await;
+    assert_eq!((status, body.contains(r#""code":"timeout""#)), (503, true), "{body}");
+    assert_eq!(Arc::strong_count(&waiting), 2, "the store's and this one");
 }

@@ -1,4 +1,6 @@
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
@@ -14,8 +16,12 @@ use unicode_normalization::UnicodeNormalization;
 /// names a mailbox that people sign up with and each has carried an injection somewhere.
 ///
 /// An address is personal data: `Debug` does not print it, and there is no `Display`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Email(String);
+#[derive(Clone)]
+pub struct Email {
+    canonical: String,
+    /// Where it was kept and differs.
+    spelling: Option<Box<str>>,
+}
 
 /// Why a text is not an [`Email`]. Never carries the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -51,17 +57,60 @@ impl Email {
         if address.len() > MAX_BYTES {
             return Err(EmailError::TooLong);
         }
-        Ok(Self(address))
+        Ok(Self { canonical: address, spelling: None })
+    }
+
+    /// As [`Email::parse`], and remembers how it was spelt: for a login over a store that may still hold
+    /// rows under addresses as they were typed, and for such a store to say under which key a row is.
+    ///
+    /// # Errors
+    /// As [`Email::parse`].
+    pub fn parse_with_spelling(text: &str) -> Result<Self, EmailError> {
+        let email = Self::parse(text)?;
+        let spelling = (email.canonical != text).then(|| text.into());
+        Ok(Self { spelling, ..email })
     }
 
     /// The canonical address.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.canonical
+    }
+
+    /// The text that this was [parsed from](Email::parse_with_spelling), if that was remembered; else
+    /// the canonical address. Two spellings of one address are equal all the same.
+    pub fn spelling(&self) -> &str {
+        self.spelling.as_deref().unwrap_or(&self.canonical)
     }
 
     /// The part before the `@`.
     pub fn local_part(&self) -> &str {
-        self.0.split_once('@').map_or("", |(local, _)| local)
+        self.canonical.split_once('@').map_or("", |(local, _)| local)
+    }
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical == other.canonical
+    }
+}
+
+impl Eq for Email {}
+
+impl PartialOrd for Email {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Email {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.canonical.cmp(&other.canonical)
+    }
+}
+
+impl Hash for Email {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.canonical.hash(state);
     }
 }
 
@@ -129,6 +178,19 @@ mod tests {
         for spelling in ["Ann@Example.COM", "  ann@example.com\t", "ANN@example.com"] {
             assert_eq!(parsed(spelling).as_deref(), Some("ann@example.com"), "{spelling}");
         }
+    }
+
+    #[test]
+    fn a_spelling_is_kept_where_asked_for_and_makes_no_other_address() {
+        let typed = Email::parse_with_spelling(" Ann@Example.com").unwrap();
+        let parsed = Email::parse(" Ann@Example.com").unwrap();
+        assert_eq!(typed.spelling(), " Ann@Example.com");
+        assert_eq!(parsed.spelling(), "ann@example.com");
+        assert_eq!(typed, parsed);
+        assert_eq!(typed.cmp(&parsed), Ordering::Equal);
+        assert!(std::collections::HashSet::from([typed]).contains(&parsed));
+        let canonical = Email::parse_with_spelling("ann@example.com").unwrap();
+        assert_eq!(canonical.spelling(), "ann@example.com");
     }
 
     #[test]

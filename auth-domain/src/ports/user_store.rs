@@ -58,6 +58,10 @@ pub struct CredentialUpdate {
 pub trait UserStore: Send + Sync {
     /// The account of an address. A strong read: it sees every write that returned before it began.
     ///
+    /// A store that holds rows from before addresses were canonical also looks under the
+    /// [spelling](Email::spelling), prefers the canonical row, costs the same whether or not there is
+    /// one, and hands out the address with the spelling that is the row's key.
+    ///
     /// # Errors
     /// Corrupt: the row is there and cannot be read. Otherwise nothing was learnt; never "absent".
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError>;

@@ -16,7 +16,8 @@ use crate::{
     reason = "callers build it: a new field is a new question to them"
 )]
 pub struct LoginRequest {
-    /// The address.
+    /// The address. [With its spelling](Email::parse_with_spelling) it also finds an account that a store
+    /// still holds under the address as it was typed.
     pub email: Email,
     /// The password.
     pub password: Password,

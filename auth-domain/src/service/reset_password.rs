@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Subject};
+use super::{Auth, Refusal, Subject, is_corrupt};
 use crate::ports::{CredentialUpdate, Update, UserKey};
 use crate::{
     ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
@@ -114,7 +114,7 @@ impl Auth {
     ) -> Result<(), ResetError> {
         let ResetRequest { token, new_password } = request;
         self.limit_source("reset", self.settings().limits.reset_per_source, context).await?;
-        let record = self.live_record(&token).await?;
+        let record = self.live_record(&token, *subject).await?;
         let user = self.owner(&record, *subject).await?;
         subject.user_id = Some(user.id);
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
@@ -140,8 +140,19 @@ impl Auth {
     }
 
     /// The newest row of the address, if it is this token's and live. Junk stops here and buys no hash.
-    async fn live_record(&self, token: &ResetToken) -> Result<ResetRecord, ResetError> {
-        let newest = self.ports().reset_tokens.newest(token.email()).await?;
+    /// While one of the rows cannot be read, none is known to be the newest.
+    async fn live_record(
+        &self,
+        token: &ResetToken,
+        subject: Subject,
+    ) -> Result<ResetRecord, ResetError> {
+        let newest = match self.ports().reset_tokens.newest(token.email()).await {
+            Err(error) if is_corrupt(&error) => {
+                self.record_fault(subject, &error);
+                None
+            }
+            answer => answer?,
+        };
         newest
             .filter(|record| record.digest == token.digest())
             .filter(|record| !record.used && self.now() < record.expires_at)

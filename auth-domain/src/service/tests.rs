@@ -488,6 +488,16 @@ async fn a_junk_token_costs_one_read_and_no_hash() {
 }
 
 #[tokio::test]
+async fn while_a_row_cannot_be_read_no_link_is_known_to_be_the_newest() {
+    let mut world = World::new();
+    world.reset_tokens.expect_newest().once().returning(|_| Err(corrupt()));
+    let events = Arc::clone(&world.events);
+    assert!(matches!(reset(&world.auth(), GOOD).await, Err(ResetError::InvalidToken)));
+    let seen = events.0.lock().unwrap();
+    assert!(seen.iter().any(|kind| matches!(kind, EventKind::PortFailed { .. })));
+}
+
+#[tokio::test]
 async fn a_link_is_dead_once_its_account_changed() {
     let gone = || Ok(None);
     let disabled = || Ok(Some(User { disabled: true, ..user() }));

@@ -1,0 +1,174 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_domain::ports::AttemptStore;
+use auth_domain::{Attempt, AttemptPolicy, LimitKey, PortError, Timestamp};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+
+use super::conditional::{OperationId, absent, names};
+use super::layout::{Item, KEY, attempt_state, corrupt, limit_key, number, text, ttl};
+use crate::fault::port_error;
+
+/// Attempts to log in, counted in a DynamoDB table.
+///
+/// A count is lost when its key was not tried for a year, which is what keeps made-up addresses from
+/// filling the table for ever: whoever comes back once a year has the free attempts again. It is also
+/// lost with the secret that keys are made from.
+#[derive(Clone, Debug)]
+pub struct DynamoAttempts {
+    client: Client,
+    table: String,
+}
+
+const BEGIN: &str = "attempt_store.begin";
+const CLEAR: &str = "attempt_store.clear";
+
+const KEPT: Duration = Duration::from_hours(365 * 24);
+const ADD_ONE: &str = "SET #count = if_not_exists(#count, :zero) + :one, #last = :last, \
+     #ttl = :ttl, #operation_id = :operation_id";
+const IS_NOT_THIS_CALL: &str =
+    "(attribute_not_exists(#operation_id) OR #operation_id <> :operation_id)";
+
+impl DynamoAttempts {
+    /// Counts in the table of this name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}
+
+#[async_trait]
+impl AttemptStore for DynamoAttempts {
+    async fn begin(
+        &self,
+        key: LimitKey,
+        now: Timestamp,
+        policy: &AttemptPolicy,
+    ) -> Result<Attempt, PortError> {
+        let operation_id = OperationId::new();
+        let Admission { condition, values } = Admission::of(policy, now);
+        let condition = format!("{IS_NOT_THIS_CALL} AND ({condition})");
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(KEY, text(limit_key(key)))
+            .update_expression(ADD_ONE)
+            .condition_expression(&condition)
+            .set_expression_attribute_names(Some(names(&[ADD_ONE, &condition])))
+            .set_expression_attribute_values(Some(values))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":last", number(now.as_micros()))
+            .expression_attribute_values(":ttl", ttl(now + KEPT))
+            .expression_attribute_values(":operation_id", operation_id.value())
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match &answer {
+            Ok(answer) => let_in(answer.attributes().ok_or_else(|| absent(BEGIN))?),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let old = failed.item().ok_or_else(|| absent(BEGIN))?;
+                    if operation_id.wrote(old) {
+                        let_in(old)
+                    } else {
+                        turned_away(old, policy, now)
+                    }
+                }
+                _ => Err(port_error(BEGIN, error)),
+            },
+        }
+    }
+
+    async fn clear(&self, key: LimitKey) -> Result<(), PortError> {
+        let request = self.client.delete_item().table_name(&self.table);
+        let answer = request.key(KEY, text(limit_key(key))).send().await;
+        answer.map(drop).map_err(|error| port_error(CLEAR, &error))
+    }
+}
+
+/// Of the item as this call left it.
+fn let_in(item: &Item) -> Result<Attempt, PortError> {
+    let state = attempt_state(item).map_err(corrupt(BEGIN))?;
+    Ok(Attempt::Proceed { prior: state.count.saturating_sub(1) })
+}
+
+fn turned_away(item: &Item, policy: &AttemptPolicy, now: Timestamp) -> Result<Attempt, PortError> {
+    let state = attempt_state(item).map_err(corrupt(BEGIN))?;
+    let wait = Attempt::Wait { retry_after: policy.first_wait };
+    Ok(match policy.decide(Some(state), now) {
+        Attempt::Proceed { .. } => wait,
+        decided @ Attempt::Wait { .. } => decided,
+    })
+}
+
+/// [`AttemptPolicy::decide`] as a condition, so that deciding and counting are one write: one term for
+/// each wait that there is, of which the longer ones also hold of smaller counts.
+struct Admission {
+    condition: String,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Admission {
+    fn of(policy: &AttemptPolicy, now: Timestamp) -> Self {
+        let most = policy.most_in_a_row;
+        let free = policy.free.min(most);
+        let mut condition = "attribute_not_exists(#count) OR #count < :free".to_owned();
+        let mut values = HashMap::from([(":free".to_owned(), number(free))]);
+        for (term, (below, wait)) in waits(policy).into_iter().enumerate() {
+            condition += &format!(" OR (#count < :below{term} AND #last <= :until{term})");
+            values.insert(format!(":below{term}"), number(below));
+            // Below zero where the wait is longer than the epoch is old; never let in by rounding.
+            let until = i128::from(now.as_micros()) - micros(wait);
+            values.insert(format!(":until{term}"), number(until));
+        }
+        Self { condition, values }
+    }
+}
+
+/// The waits after the free attempts, each with the count that it ends below.
+fn waits(policy: &AttemptPolicy) -> Vec<(u32, Duration)> {
+    let most = policy.most_in_a_row;
+    let mut waits = Vec::new();
+    let mut count = policy.free;
+    while count < most {
+        let wait = policy.wait_after(count);
+        let grows = policy.wait_after(count + 1) > wait;
+        count = if grows { count + 1 } else { most };
+        waits.push((count, wait));
+    }
+    waits
+}
+
+fn micros(wait: Duration) -> i128 {
+    i128::try_from(wait.as_micros()).unwrap_or(i128::from(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wait_of_the_default_policy_has_its_term() {
+        let waits: Vec<_> =
+            waits(&AttemptPolicy::default()).iter().map(|(n, wait)| (*n, wait.as_secs())).collect();
+        let doubling = (0..12).map(|n| (6 + n, 1 << n));
+        assert_eq!(waits, doubling.chain([(100, 3600)]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_policy_of_extremes_still_fits_into_an_expression() {
+        let mut policy = AttemptPolicy::default();
+        policy.first_wait = Duration::from_nanos(1_000);
+        policy.longest_wait = Duration::MAX;
+        policy.most_in_a_row = u32::MAX;
+        let admission = Admission::of(&policy, Timestamp::from_seconds(0));
+        // DynamoDB's limits: 4 KB of text, 300 operators.
+        assert!(admission.condition.len() < 3_000, "{}", admission.condition.len());
+        assert!(admission.values.len() < 100);
+    }
+}

@@ -1,0 +1,57 @@
+//! What a conditional write met.
+
+use std::collections::HashMap;
+
+use auth_domain::{PortError, PortErrorKind};
+use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
+
+use super::layout::{Item, OPERATION_ID, text};
+
+/// Names one call of a port, so that a write which landed while its answer was lost is known again.
+pub(super) struct OperationId(String);
+
+impl OperationId {
+    pub(super) fn new() -> Self {
+        Self(Uuid::new_v4().simple().to_string())
+    }
+
+    pub(super) fn value(&self) -> AttributeValue {
+        text(self.0.as_str())
+    }
+
+    /// Whether this very call wrote the item.
+    pub(super) fn wrote(&self, item: &Item) -> bool {
+        item.get(OPERATION_ID).and_then(|id| id.as_s().ok()) == Some(&self.0)
+    }
+}
+
+/// The names behind the placeholders of expressions: `#name` stands for `name`. All names go that way,
+/// since hundreds are reserved words.
+pub(super) fn names(expressions: &[&str]) -> HashMap<String, String> {
+    let placeholders = expressions.iter().flat_map(|expression| {
+        expression.split('#').skip(1).map(|rest| {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            &rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())]
+        })
+    });
+    placeholders.map(|name| (format!("#{name}"), name.to_owned())).collect()
+}
+
+/// What the SDK gives back that should always be there.
+pub(super) fn absent(operation: &'static str) -> PortError {
+    PortError::new(PortErrorKind::Corrupt, operation).caused_by("the answer lacks the item")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_placeholder_has_its_name() {
+        let names = names(&["SET #count = #count + :one, #ttl = :ttl", "#user_id=:id"]);
+        let mut pairs: Vec<_> = names.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        pairs.sort_unstable();
+        assert_eq!(pairs, [("#count", "count"), ("#ttl", "ttl"), ("#user_id", "user_id")]);
+    }
+}

@@ -1,0 +1,125 @@
+use async_trait::async_trait;
+use auth_domain::ports::{Put, ResetTokenStore};
+use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+
+use super::conditional::{OperationId, absent, names};
+use super::layout::{DIGEST_PREFIX, EMAIL, Item, OPERATION_ID, RESET_TOKEN};
+use super::layout::{corrupt, digest_key, reset_item, reset_record, text, time};
+use crate::fault::port_error;
+
+/// Issued reset links in a DynamoDB table.
+///
+/// The rows of an address lie in one partition, and finding the newest reads them all: as many as were
+/// mailed since the table last swept its expired rows, which the cap on mails to one address bounds.
+#[derive(Clone, Debug)]
+pub struct DynamoResetTokens {
+    client: Client,
+    table: String,
+}
+
+const PUT: &str = "reset_token_store.put";
+const NEWEST: &str = "reset_token_store.newest";
+const CONSUME: &str = "reset_token_store.consume";
+
+const IS_NEW: &str = "attribute_not_exists(#email)";
+const OURS_OF_ADDRESS: &str = "#email = :email AND begins_with(#reset_token, :prefix)";
+const IS_LIVE: &str = "#used = :unused AND #expires_at > :now";
+const USE: &str = "SET #used = :used, #operation_id = :operation_id";
+
+impl DynamoResetTokens {
+    /// Links in the table of this name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    async fn rows(&self, email: &Email) -> Result<Vec<Item>, PortError> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression(OURS_OF_ADDRESS)
+            .set_expression_attribute_names(Some(names(&[OURS_OF_ADDRESS])))
+            .expression_attribute_values(":email", text(email.as_str()))
+            .expression_attribute_values(":prefix", text(DIGEST_PREFIX))
+            .into_paginator()
+            .items()
+            .send();
+        pages.try_collect().await.map_err(|error| port_error(NEWEST, &error))
+    }
+}
+
+#[async_trait]
+impl ResetTokenStore for DynamoResetTokens {
+    async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
+        let operation_id = OperationId::new();
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(reset_item(&record)))
+            .item(OPERATION_ID, operation_id.value())
+            .condition_expression(IS_NEW)
+            .set_expression_attribute_names(Some(names(&[IS_NEW])))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Put::Stored),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let ours = failed.item().is_some_and(|item| operation_id.wrote(item));
+                    Ok(if ours { Put::Stored } else { Put::AlreadyThere })
+                }
+                _ => Err(port_error(PUT, &error)),
+            },
+        }
+    }
+
+    async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError> {
+        let rows = self.rows(email).await?;
+        let records: Vec<_> =
+            rows.iter().map(reset_record).collect::<Result<_, _>>().map_err(corrupt(NEWEST))?;
+        Ok(records.into_iter().max_by(|a, b| a.age().cmp(&b.age())))
+    }
+
+    async fn consume(
+        &self,
+        email: &Email,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<ResetRecord>, PortError> {
+        let operation_id = OperationId::new();
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(EMAIL, text(email.as_str()))
+            .key(RESET_TOKEN, digest_key(digest))
+            .update_expression(USE)
+            .condition_expression(IS_LIVE)
+            .set_expression_attribute_names(Some(names(&[USE, IS_LIVE])))
+            .expression_attribute_values(":used", AttributeValue::Bool(true))
+            .expression_attribute_values(":unused", AttributeValue::Bool(false))
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":operation_id", operation_id.value())
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let consumed = match &answer {
+            Ok(answer) => Some(answer.attributes().ok_or_else(|| absent(CONSUME))?),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    failed.item().filter(|item| operation_id.wrote(item))
+                }
+                _ => return Err(port_error(CONSUME, error)),
+            },
+        };
+        consumed.map(reset_record).transpose().map_err(corrupt(CONSUME))
+    }
+}

@@ -1,0 +1,211 @@
+use async_trait::async_trait;
+use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::{CredentialVersion, Email, PortError, Timestamp, User, UserId};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+
+use super::conditional::{OperationId, names};
+use super::layout::{
+    EMAIL, Item, OPERATION_ID, USER_ID_INDEX, corrupt, email_key, number, text, time, user,
+};
+use super::layout::{user_item, version};
+use crate::fault::port_error;
+
+/// Accounts in a DynamoDB table.
+///
+/// Also reads and writes the rows of the system that this replaced, under whatever spelling of the
+/// address they are kept, until they are moved to the canonical one.
+#[derive(Clone, Debug)]
+pub struct DynamoUsers {
+    client: Client,
+    table: String,
+}
+
+const FIND_BY_EMAIL: &str = "user_store.find_by_email";
+const FIND_BY_ID: &str = "user_store.find_by_id";
+const INSERT: &str = "user_store.insert";
+const UPDATE_CREDENTIALS: &str = "user_store.update_credentials";
+const TOUCH_LAST_LOGIN: &str = "user_store.touch_last_login";
+const DELETE: &str = "user_store.delete";
+
+const IS_NEW: &str = "attribute_not_exists(#email)";
+const IS_THEIRS: &str = "#user_id = :user_id";
+const HAS_VERSION: &str = "#user_id = :user_id AND #credential_version = :expected";
+/// A row of the replaced system has none.
+const HAS_FIRST_VERSION: &str = "#user_id = :user_id AND \
+     (#credential_version = :expected OR attribute_not_exists(#credential_version))";
+/// Each write drops the plaintext secrets of the replaced system.
+const SET_CREDENTIALS: &str = "SET #password_hash = :password_hash, #credential_version = :next, \
+     #updated_at = :updated_at, #disabled = if_not_exists(#disabled, :enabled), \
+     #operation_id = :operation_id REMOVE #reset_token, #reset_expires, #reset_created";
+const SET_LAST_LOGIN: &str = "SET #last_login = :at, \
+     #credential_version = if_not_exists(#credential_version, :first), \
+     #disabled = if_not_exists(#disabled, :enabled) \
+     REMOVE #reset_token, #reset_expires, #reset_created";
+
+impl DynamoUsers {
+    /// Accounts in the table of this name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// The item under one key, by a strongly consistent read.
+    async fn get(&self, key: &str, operation: &'static str) -> Result<Option<Item>, PortError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(EMAIL, text(key))
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|error| port_error(operation, &error))?;
+        Ok(answer.item)
+    }
+
+    fn update(&self, key: &UserKey, change: &str, condition: &str) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key(EMAIL, text(key.email.spelling()))
+            .update_expression(change)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[change, condition])))
+            .expression_attribute_values(":user_id", text(key.id.to_string()))
+            .expression_attribute_values(":enabled", AttributeValue::Bool(false))
+    }
+}
+
+#[async_trait]
+impl UserStore for DynamoUsers {
+    /// Reads under both keys where they differ, at once, whether or not the first is found: what it costs
+    /// tells nothing.
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError> {
+        let canonical = self.get(email.as_str(), FIND_BY_EMAIL);
+        let item = if email.spelling() == email.as_str() {
+            canonical.await?
+        } else {
+            let (canonical, typed) =
+                tokio::join!(canonical, self.get(email.spelling(), FIND_BY_EMAIL));
+            canonical?.or(typed?)
+        };
+        item.as_ref().map(user).transpose().map_err(corrupt(FIND_BY_EMAIL))
+    }
+
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(USER_ID_INDEX)
+            .key_condition_expression(IS_THEIRS)
+            .set_expression_attribute_names(Some(names(&[IS_THEIRS])))
+            .expression_attribute_values(":user_id", text(id.to_string()))
+            .send()
+            .await
+            .map_err(|error| port_error(FIND_BY_ID, &error))?;
+        // The index may still hold a key that the account has left.
+        for entry in answer.items() {
+            let key = email_key(entry).map_err(corrupt(FIND_BY_ID))?;
+            if let Some(item) = self.get(key, FIND_BY_ID).await? {
+                let user = user(&item).map_err(corrupt(FIND_BY_ID))?;
+                if user.id == id {
+                    return Ok(Some(user));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn insert(&self, user: User) -> Result<Insert, PortError> {
+        let operation_id = OperationId::new();
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(user_item(&user)))
+            .item(OPERATION_ID, operation_id.value())
+            .condition_expression(IS_NEW)
+            .set_expression_attribute_names(Some(names(&[IS_NEW])))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Insert::Inserted),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let ours = failed.item().is_some_and(|item| operation_id.wrote(item));
+                    Ok(if ours { Insert::Inserted } else { Insert::EmailTaken })
+                }
+                _ => Err(port_error(INSERT, &error)),
+            },
+        }
+    }
+
+    async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
+        let operation_id = OperationId::new();
+        let condition = if update.expected == CredentialVersion::FIRST {
+            HAS_FIRST_VERSION
+        } else {
+            HAS_VERSION
+        };
+        let request = self
+            .update(&update.key, SET_CREDENTIALS, condition)
+            .expression_attribute_values(":expected", version(update.expected))
+            .expression_attribute_values(":next", version(update.next))
+            .expression_attribute_values(":password_hash", text(update.password_hash.expose()))
+            .expression_attribute_values(":updated_at", time(update.updated_at))
+            .expression_attribute_values(":operation_id", operation_id.value())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let outcome = request.send().await;
+        outcome_of(UPDATE_CREDENTIALS, outcome, |old| operation_id.wrote(old))
+    }
+
+    /// Written twice it says the same, so it needs no operation id.
+    async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
+        let request = self
+            .update(key, SET_LAST_LOGIN, IS_THEIRS)
+            .expression_attribute_values(":at", time(at))
+            .expression_attribute_values(":first", number(CredentialVersion::FIRST.get()));
+        outcome_of(TOUCH_LAST_LOGIN, request.send().await, |_| false)
+    }
+
+    /// After an answer that was lost it may say [`Update::Stale`] of its own work: the row is gone.
+    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key(EMAIL, text(key.email.spelling()))
+            .condition_expression(IS_THEIRS)
+            .set_expression_attribute_names(Some(names(&[IS_THEIRS])))
+            .expression_attribute_values(":user_id", text(key.id.to_string()));
+        match request.send().await {
+            Ok(_) => Ok(Update::Updated),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(Update::Stale),
+                _ => Err(port_error(DELETE, &error)),
+            },
+        }
+    }
+}
+
+fn outcome_of<T>(
+    operation: &'static str,
+    outcome: Result<T, SdkError<UpdateItemError>>,
+    is_ours: impl FnOnce(&Item) -> bool,
+) -> Result<Update, PortError> {
+    match outcome {
+        Ok(_) => Ok(Update::Updated),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let ours = failed.item().is_some_and(is_ours);
+                Ok(if ours { Update::Updated } else { Update::Stale })
+            }
+            _ => Err(port_error(operation, &error)),
+        },
+    }
+}

@@ -1,0 +1,11 @@
+//! The DynamoDB stores.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod conformance;
+#[path = "../dynamo/mod.rs"]
+mod dynamo;
+mod faults;
+mod price;
+mod proxy;
+mod rows;
+mod world;

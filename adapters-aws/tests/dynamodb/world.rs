@@ -1,0 +1,105 @@
+//! The use cases over the DynamoDB stores, everything else being the parts of unit tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters_aws::dynamodb::{DynamoAttempts, DynamoRateLimiter, DynamoResetTokens, DynamoUsers};
+use adapters_aws::{AwsSettings, dynamodb};
+use adapters_local::{Testing, testing_with};
+use auth_domain::{
+    DisplayName, Email, Login, LoginError, LoginRequest, Password, Ports, RegisterError,
+    RegisterRequest, RequestContext, ResetError, ResetRequest, ResetToken, Settings,
+};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{Credentials, Region};
+
+use crate::dynamo::Dynamo;
+use crate::proxy::Proxy;
+
+pub(crate) struct World {
+    pub(crate) dynamo: Dynamo,
+    pub(crate) proxy: Proxy,
+    pub(crate) testing: Testing,
+    pub(crate) users: DynamoUsers,
+}
+
+pub(crate) const OLD: &str = "correct horse battery";
+pub(crate) const NEW: &str = "a brand new staple";
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_, _| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Self {
+        let dynamo = Dynamo::start("t-").await;
+        let proxy = Proxy::before(&dynamo.endpoint).await;
+        let client = impatient_client(&proxy.endpoint).await;
+        let users = DynamoUsers::new(client.clone(), "t-users");
+        let testing = testing_with(|ports, settings| {
+            ports.users = Arc::new(users.clone());
+            ports.reset_tokens =
+                Arc::new(DynamoResetTokens::new(client.clone(), "t-password-resets"));
+            ports.attempts = Arc::new(DynamoAttempts::new(client.clone(), "t-attempts"));
+            ports.limiter = Arc::new(DynamoRateLimiter::new(client, "t-rate-limits"));
+            change(ports, settings);
+        });
+        Self { dynamo, proxy, testing, users }
+    }
+
+    pub(crate) async fn register(&self, password: &str) -> Result<(), RegisterError> {
+        let name = DisplayName::parse("Ann").unwrap();
+        let request = RegisterRequest { email: ann(), password: typed(password), name };
+        self.testing.auth.register(request, &RequestContext::new()).await.map(drop)
+    }
+
+    pub(crate) async fn login(&self, password: &str) -> Result<Login, LoginError> {
+        self.login_as(ann(), password).await
+    }
+
+    pub(crate) async fn login_as(&self, email: Email, password: &str) -> Result<Login, LoginError> {
+        let request = LoginRequest { email, password: typed(password) };
+        self.testing.auth.login(request, &RequestContext::new()).await
+    }
+
+    pub(crate) async fn forget(&self) {
+        self.testing.clock.advance(Duration::from_secs(1));
+        let auth = &self.testing.auth;
+        auth.request_password_reset(ann(), &RequestContext::new()).await.unwrap();
+    }
+
+    pub(crate) async fn link(&self) -> ResetToken {
+        self.forget().await;
+        self.testing.deliver_mail().await;
+        self.testing.reset_token(&ann()).unwrap()
+    }
+
+    pub(crate) async fn reset(&self, token: &ResetToken) -> Result<(), ResetError> {
+        let token = ResetToken::parse(&token.expose()).unwrap();
+        let request = ResetRequest { token, new_password: typed(NEW) };
+        self.testing.auth.reset_password(request, &RequestContext::new()).await
+    }
+}
+
+/// As [`AwsSettings`] makes it, but for shorter patience.
+async fn impatient_client(endpoint: &str) -> Client {
+    let mut settings = AwsSettings::default();
+    settings.attempt_timeout = Duration::from_millis(250);
+    settings.deadline = Duration::from_secs(2);
+    let config = settings.load().await.unwrap().into_builder();
+    let config = config
+        .endpoint_url(endpoint)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+            Credentials::for_tests(),
+        ));
+    dynamodb::client(&config.build())
+}
+
+pub(crate) fn ann() -> Email {
+    Email::parse("ann@example.com").unwrap()
+}
+
+pub(crate) fn typed(password: &str) -> Password {
+    Password::new(password).unwrap()
+}
