@@ -103,3 +103,42 @@ impl AwsSettings {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pem_rfc7468::decode_vec;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_roots_are_those_that_amazon_publishes() {
+        let pem = std::str::from_utf8(AMAZON_ROOTS).unwrap();
+        let fingerprints: Vec<String> = pem
+            .split_inclusive("-----END CERTIFICATE-----\n")
+            .filter_map(|certificate| certificate.find("-----BEGIN").map(|at| &certificate[at..]))
+            .map(|certificate| Sha256::digest(decode_vec(certificate.as_bytes()).unwrap().1))
+            .map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect())
+            .collect();
+        // From the repository that `AwsRoots::Amazon` names.
+        let published = [
+            "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+            "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+            "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+            "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+            "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+        ];
+        assert_eq!(fingerprints, published);
+    }
+
+    #[test]
+    fn every_try_and_pause_fits_into_an_api_gateways_patience() {
+        let settings = AwsSettings::default();
+        assert!(settings.connect_timeout < settings.attempt_timeout);
+        assert!(settings.attempt_timeout * 2 < settings.deadline, "a second try has its time");
+        assert!(
+            settings.deadline * 7 < Duration::from_secs(29),
+            "the calls of the longest use case"
+        );
+    }
+}
