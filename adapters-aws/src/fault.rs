@@ -22,7 +22,7 @@ pub enum AwsFault {
     /// No answer in time.
     #[error("no answer in time")]
     NoAnswer,
-    /// An answer that is none of the service's.
+    /// An answer that is none of the service's: no code in it, as of a proxy in between.
     #[error("an answer that cannot be read (status {status})")]
     Unreadable {
         /// HTTP status.
@@ -42,6 +42,7 @@ pub enum AwsFault {
 
 /// Codes of too much at once, whatever the service.
 const THROTTLED: &[&str] = &[
+    "KMS.ThrottlingException",
     "LimitExceededException",
     "OverLimit",
     "ProvisionedThroughputExceededException",
@@ -49,6 +50,7 @@ const THROTTLED: &[&str] = &[
     "RequestThrottled",
     "RequestThrottledException",
     "SlowDown",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
@@ -66,18 +68,21 @@ const PASSING: &[&str] = &[
 ];
 
 impl AwsFault {
-    fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
+    pub(crate) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::ConstructionFailure(_) => Self::NotMade,
             SdkError::TimeoutError(_) => Self::NoAnswer,
             SdkError::DispatchFailure(failure) => {
                 Self::NoConnection(failure.as_connector_error().map_or_else(String::new, innermost))
             }
-            SdkError::ServiceError(refusal) => Self::Refused {
-                code: refusal.err().code().unwrap_or("unknown").to_owned(),
-                status: refusal.raw().status().as_u16(),
-                request_id: request_id(refusal.raw()),
-            },
+            SdkError::ServiceError(refusal) => {
+                let status = refusal.raw().status().as_u16();
+                refusal.err().code().map_or(Self::Unreadable { status }, |code| Self::Refused {
+                    code: code.to_owned(),
+                    status,
+                    request_id: request_id(refusal.raw()),
+                })
+            }
             SdkError::ResponseError(answer) => {
                 Self::Unreadable { status: answer.raw().status().as_u16() }
             }
@@ -86,9 +91,10 @@ impl AwsFault {
     }
 
     /// What a caller can do about it.
-    fn kind(&self) -> PortErrorKind {
+    pub(crate) fn kind(&self) -> PortErrorKind {
         match self {
             Self::NotMade => PortErrorKind::Rejected,
+            Self::Unreadable { status: 429 } => PortErrorKind::Throttled,
             Self::NoConnection(_) | Self::NoAnswer | Self::Unreadable { .. } => {
                 PortErrorKind::Unavailable
             }
