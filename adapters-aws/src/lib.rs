@@ -1,5 +1,29 @@
-//! Adapters of [`auth_domain`] for AWS.
+//! Adapters of [`auth_domain`] for AWS: stores on DynamoDB, mail through SES and SQS, secrets of Secrets
+//! Manager. `lambda-entry` composes them all; in a service of your own the stores are these lines:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use adapters_aws::AwsSettings;
+//! use adapters_aws::dynamodb::{self, DynamoAttempts, DynamoRateLimiter, DynamoResetTokens};
+//! use adapters_aws::dynamodb::{DynamoUsers, TableNames};
+//!
+//! # async fn compose(ports: &mut auth_domain::Ports) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = dynamodb::client(&AwsSettings::default().load().await?);
+//! let tables = TableNames::with_prefix("my-service-");
+//! ports.users = Arc::new(DynamoUsers::new(client.clone(), tables.users));
+//! ports.reset_tokens = Arc::new(DynamoResetTokens::new(client.clone(), tables.password_resets));
+//! ports.attempts = Arc::new(DynamoAttempts::new(client.clone(), tables.attempts));
+//! ports.limiter = Arc::new(DynamoRateLimiter::new(client, tables.rate_limits));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `deploy/template.yaml` of the repository creates the tables. Whoever logs the SDK's own events (targets
+//! `aws_*`) must let nothing below info through: it quotes whole requests.
 
+#[cfg(feature = "tools")]
+pub mod address_walk;
 mod client;
 pub mod dynamodb;
 mod fault;

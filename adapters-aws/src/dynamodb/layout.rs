@@ -43,7 +43,7 @@ impl TableNames {
 
 pub(super) const USER_ID_INDEX: &str = "user_id-index";
 
-pub(super) const EMAIL: &str = "email";
+pub(crate) const EMAIL: &str = "email";
 pub(super) const KEY: &str = "key";
 pub(super) const RESET_TOKEN: &str = "reset_token";
 
@@ -60,7 +60,25 @@ const PASSWORD_HASH: &str = "password_hash";
 const TTL: &str = "ttl";
 const UPDATED_AT: &str = "updated_at";
 const USED: &str = "used";
-const USER_ID: &str = "user_id";
+pub(crate) const USER_ID: &str = "user_id";
+
+/// What a user row may have beside its key.
+#[cfg(feature = "tools")]
+pub(crate) const USER_ATTRIBUTES: &[&str] = &[
+    CREATED_AT,
+    CREDENTIAL_VERSION,
+    DISABLED,
+    LAST_LOGIN,
+    NAME,
+    OPERATION_ID,
+    PASSWORD_HASH,
+    UPDATED_AT,
+    USER_ID,
+];
+
+/// What the replaced system kept in the clear on a user row.
+#[cfg(feature = "tools")]
+pub(crate) const PLAINTEXT_RESETS: &[&str] = &["reset_created", "reset_expires", "reset_token"];
 
 /// What a key of our own reset rows begins with; those of the replaced system are UUIDs.
 pub(super) const DIGEST_PREFIX: &str = "sha256:";

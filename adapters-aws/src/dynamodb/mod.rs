@@ -39,6 +39,8 @@ mod reset_tokens;
 mod users;
 
 pub use attempts::DynamoAttempts;
+#[cfg(feature = "tools")]
+pub(crate) use layout::{EMAIL, PLAINTEXT_RESETS, USER_ATTRIBUTES, USER_ID};
 pub use layout::{RowFault, TableNames};
 pub use rate_limiter::DynamoRateLimiter;
 pub use reset_tokens::DynamoResetTokens;

@@ -5,12 +5,16 @@ use std::error::Error;
 use std::time::Duration;
 
 use adapters_aws::dynamodb::DynamoUsers;
+use adapters_http::HttpOptions;
 use auth_domain::ports::UserStore;
 use auth_domain::{
     Delivery, LoginError, PortError, PortErrorKind, RegisterError, ResetError, UserId,
 };
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::json;
 use tokio::time::Instant;
+use tower::ServiceExt;
 
 use crate::dynamo;
 use crate::proxy::Fate;
@@ -200,6 +204,41 @@ async fn a_table_that_throttles_is_never_an_unknown_account() {
         outcome => panic!("{outcome:?}"),
     }
     assert_eq!(world.rows().await, 0);
+}
+
+/// Status of a call over HTTP, and whether it says when to come back.
+async fn over_http(world: &World, call: &str, body: String) -> (u16, bool) {
+    let router = adapters_http::router(world.testing.auth.clone(), HttpOptions::default());
+    let request = Request::post(format!("/auth/{call}")).header("content-type", "application/json");
+    let answer = router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+    (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
+}
+
+#[tokio::test]
+async fn over_http_a_table_that_throttles_for_a_while_shows_nothing_and_for_ever_a_503() {
+    let world = World::new().await;
+    let password = OLD;
+    let account = format!(r#"{{"email":"ann@example.com","password":"{password}","name":"Ann"}}"#);
+    let login = format!(r#"{{"email":"ann@example.com","password":"{password}"}}"#);
+    let unknown = login.replace("ann@", "nobody@");
+
+    dry_from(&world, 0);
+    assert_eq!(over_http(&world, "register", account.clone()).await, (503, true));
+    for (call, body, good) in [("register", &account, 201), ("login", &login, 200)] {
+        world.proxy.plan(|place, _| match place {
+            0..3 => Fate::refused("ProvisionedThroughputExceededException"),
+            _ => Fate::Untouched,
+        });
+        assert_eq!(over_http(&world, call, body.clone()).await, (good, false), "{call}");
+    }
+    for call in 0..2 {
+        for body in [&login, &unknown] {
+            dry_from(&world, call);
+            assert_eq!(over_http(&world, "login", body.clone()).await, (503, true), "{call}");
+        }
+    }
+    world.proxy.plan(|_, _| Fate::Untouched);
+    assert_eq!(over_http(&world, "login", unknown).await.0, 401);
 }
 
 #[tokio::test]
