@@ -105,6 +105,13 @@ pub fn routes(auth: Auth, options: HttpOptions) -> Router {
     layered(calls, &options)
 }
 
+/// A router for as long as there is no [`Auth`], say because its secret could not be fetched: every path
+/// is answered 503 `unavailable`, with the headers that [`router`] sets.
+pub fn unavailable(options: HttpOptions) -> Router {
+    let state = Arc::new(options.clone());
+    layered(Router::new().fallback(not_available).with_state(state), &options)
+}
+
 /// What every answer passes on its way out.
 fn layered(router: Router, options: &HttpOptions) -> Router {
     let locale = options.default_locale;
@@ -127,4 +134,8 @@ async fn not_found(State(service): State<Service>, request: Request) -> Response
 /// `Allow` is added by axum, which knows the route's methods.
 async fn method_not_allowed(State(service): State<Service>, request: Request) -> Response {
     Problem::of(&problem::METHOD_NOT_ALLOWED).in_language(service.options.locale(request.headers()))
+}
+
+async fn not_available(State(options): State<Arc<HttpOptions>>, request: Request) -> Response {
+    Problem::of(&problem::UNAVAILABLE).in_language(options.locale(request.headers()))
 }

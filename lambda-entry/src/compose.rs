@@ -1,0 +1,162 @@
+//! Which adapter stands behind which port.
+
+use std::sync::Arc;
+
+use adapters_aws::dynamodb::{self, TableNames};
+use adapters_aws::{SesMailer, SesSettings, SqsMailQueue};
+use adapters_local::memory::MemoryRateLimiter;
+use adapters_local::{
+    Argon2idHasher, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy, SigningKey,
+    SystemClock, TracingEvents,
+};
+use anyhow::{Context, Result, ensure};
+use auth_domain::ports::{
+    AttemptStore, Entropy, MailQueue, Mailer, PasswordHasher, RateLimiter, ResetTokenStore,
+    TokenIssuer, UserStore,
+};
+use auth_domain::{Auth, MasterSecret, Ports};
+use tokio::sync::Mutex;
+
+use crate::secret::{Secret, SecretVersions};
+use crate::settings::{Settings, SourceLimits};
+
+/// The use cases, and what they are put together from anew when a secret changes.
+pub(crate) struct Composition {
+    pub(crate) settings: Settings,
+    attempts: Arc<dyn AttemptStore>,
+    entropy: Arc<dyn Entropy>,
+    hasher: Arc<dyn PasswordHasher>,
+    mail_queue: Arc<dyn MailQueue>,
+    mailer: Arc<dyn Mailer>,
+    reset_tokens: Arc<dyn ResetTokenStore>,
+    shared_limiter: Arc<dyn RateLimiter>,
+    source_limiter: Arc<dyn RateLimiter>,
+    users: Arc<dyn UserStore>,
+    master: Secret,
+    shared: Option<Secret>,
+    services: Mutex<Option<(Versions, Services)>>,
+}
+
+/// The versions of the secrets that services were put together with.
+type Versions = (SecretVersions, Option<SecretVersions>);
+
+/// The use cases, twice over the same stores.
+#[derive(Clone)]
+pub(crate) struct Services {
+    /// For requests: limits by source are counted where the settings say.
+    pub(crate) requests: Auth,
+    /// For mail jobs: caps on mails hold across all instances.
+    pub(crate) mails: Auth,
+}
+
+impl Composition {
+    /// Makes the clients of AWS and starts the hash threads. Asks AWS nothing yet.
+    pub(crate) async fn new(settings: Settings) -> Result<Self> {
+        let aws = settings.aws.load().await.context("no client for AWS (AUTH_AWS_ROOTS)")?;
+        let dynamo = dynamodb::client(&aws);
+        let tables = TableNames::with_prefix(&settings.table_prefix);
+        let secrets = aws_sdk_secretsmanager::Client::new(&aws);
+        let secret = |setting| Secret::new(setting, &secrets, settings.secret_life);
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::new());
+        let hasher = Argon2idHasher::new(settings.hashing.clone(), Arc::clone(&entropy))
+            .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
+        let shared_limiter: Arc<dyn RateLimiter> =
+            Arc::new(dynamodb::DynamoRateLimiter::new(dynamo.clone(), tables.rate_limits));
+        let source_limiter = match settings.source_limits {
+            SourceLimits::DynamoDb => Arc::clone(&shared_limiter),
+            SourceLimits::Instance => Arc::new(MemoryRateLimiter::new()),
+        };
+        let mailer = SesMailer::new(aws_sdk_sesv2::Client::new(&aws), mails(&settings))
+            .context("AUTH_MAIL_FROM, AUTH_MAIL_REPLY_TO, AUTH_SERVICE_NAME")?;
+        let queue = aws_sdk_sqs::Client::new(&aws);
+        Ok(Self {
+            attempts: Arc::new(dynamodb::DynamoAttempts::new(dynamo.clone(), tables.attempts)),
+            entropy,
+            hasher: Arc::new(hasher),
+            mail_queue: Arc::new(SqsMailQueue::new(queue, &settings.mail_queue_url)),
+            mailer: Arc::new(mailer),
+            reset_tokens: Arc::new(dynamodb::DynamoResetTokens::new(
+                dynamo.clone(),
+                tables.password_resets,
+            )),
+            shared_limiter,
+            source_limiter,
+            users: Arc::new(dynamodb::DynamoUsers::new(dynamo, tables.users)),
+            master: secret(&settings.master_secret),
+            shared: settings.compatibility_secret.as_ref().map(secret),
+            services: Mutex::new(None),
+            settings,
+        })
+    }
+
+    /// The use cases with the secrets of now, fetched if their time is over.
+    ///
+    /// # Errors
+    /// There is no usable secret: nothing can be signed or checked.
+    pub(crate) async fn services(&self) -> Result<Services> {
+        let mut held = self.services.lock().await;
+        let shared = match &self.shared {
+            Some(secret) => Some(secret.versions().await?),
+            None => None,
+        };
+        let versions = (self.master.versions().await?, shared);
+        if let Some((with, services)) = held.as_ref()
+            && *with == versions
+        {
+            return Ok(services.clone());
+        }
+        let services = Services {
+            requests: self.auth(&versions, &self.source_limiter)?,
+            mails: self.auth(&versions, &self.shared_limiter)?,
+        };
+        *held = Some((versions, services.clone()));
+        Ok(services)
+    }
+
+    fn auth(&self, (master, shared): &Versions, limiter: &Arc<dyn RateLimiter>) -> Result<Auth> {
+        let current = MasterSecret::new(master.current())?;
+        let previous = master.previous().map(MasterSecret::new).transpose()?;
+        let profile = self.settings.tokens.clone();
+        let verifier = JwtVerifier::from_masters(&current, previous.as_ref(), profile.clone())?;
+        let key = SigningKey::ed25519_from_master(&current);
+        let ports = Ports {
+            attempts: Arc::clone(&self.attempts),
+            clock: Arc::new(SystemClock::new()),
+            compatibility_issuer: compatibility_issuer(master, shared.as_ref())?,
+            entropy: Arc::clone(&self.entropy),
+            events: Arc::new(TracingEvents::new()),
+            hasher: Arc::clone(&self.hasher),
+            limiter: Arc::clone(limiter),
+            mail_queue: Arc::clone(&self.mail_queue),
+            mailer: Arc::clone(&self.mailer),
+            reset_tokens: Arc::clone(&self.reset_tokens),
+            token_issuer: Arc::new(JwtIssuer::new(key, profile, Arc::clone(&self.entropy))),
+            token_verifier: Arc::new(verifier),
+            users: Arc::clone(&self.users),
+        };
+        let Settings { link_base, service_name, .. } = &self.settings;
+        let mut settings = auth_domain::Settings::new(current, link_base.clone(), service_name);
+        settings.compatibility_token_life = self.settings.compatibility_token_life;
+        settings.token_check = self.settings.token_check;
+        Ok(Auth::new(ports, settings)?)
+    }
+}
+
+/// Whoever shares the second secret must not thereby hold the first, from which every key comes.
+fn compatibility_issuer(
+    master: &SecretVersions,
+    shared: Option<&SecretVersions>,
+) -> Result<Option<Arc<dyn TokenIssuer>>> {
+    let Some(shared) = shared else { return Ok(None) };
+    let distinct = master.current() != shared.current();
+    ensure!(distinct, "AUTH_COMPATIBILITY_SECRET_ARN holds the same as AUTH_MASTER_SECRET_ARN");
+    Ok(Some(Arc::new(CompatibilityIssuer::new(shared.current())?)))
+}
+
+fn mails(settings: &Settings) -> SesSettings {
+    let mut mails = SesSettings::new(settings.mail_from.clone());
+    mails.sender_name = Some(settings.service_name.clone());
+    mails.reply_to.clone_from(&settings.mail_reply_to);
+    mails.configuration_set.clone_from(&settings.configuration_set);
+    mails
+}

@@ -1,0 +1,134 @@
+//! The secrets: never started without, never with an empty one, and changed while the program runs.
+
+use serde_json::json;
+
+use crate::gateway::{Answer, Gateway, sqs};
+use crate::world::{MASTER, MASTER_ARN, PASSWORD, SHARED, SHARED_ARN, World, kept};
+
+/// 32 bytes that are random enough for a test.
+fn secret(name: &str) -> String {
+    format!("{name:-<40}")
+}
+
+#[tokio::test]
+async fn without_its_secrets_it_answers_503_and_recovers_when_they_are_there() {
+    let mut world = World::prepared(&[], |aws| {
+        aws.rotate_secret(MASTER_ARN, MASTER);
+        aws.rotate_secret(SHARED_ARN, SHARED);
+        aws.set_secrets_down(true);
+    })
+    .await;
+    for gateway in Gateway::ALL {
+        let event = gateway.event("POST", "/auth/login", Some("{}"));
+        let answer = Answer::of(gateway, &world.instance.invoke(&event).await);
+        assert_eq!(answer.code(), (503, "unavailable"), "{gateway:?}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert!(answer.headers.contains_key("retry-after"));
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert!(!answer.text("error").is_ascii(), "a sentence in Korean");
+    }
+    let mails = world.instance.invoke(&sqs([("a", "{}"), ("b", "{}")])).await;
+    assert_eq!(kept(&mails), ["a", "b"], "no message is lost");
+
+    world.aws.set_secrets_down(false);
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    assert!(world.instance.stop().await.contains("AUTH_COMPATIBILITY_SECRET_ARN"));
+}
+
+#[tokio::test]
+async fn a_short_or_empty_secret_is_none() {
+    for (master, shared, variable) in [
+        (&secret("x")[..31], SHARED, "AUTH_MASTER_SECRET_ARN"),
+        ("", SHARED, "AUTH_MASTER_SECRET_ARN"),
+        (MASTER, "alcolook-secret-key", "AUTH_COMPATIBILITY_SECRET_ARN"),
+        (MASTER, MASTER, "AUTH_COMPATIBILITY_SECRET_ARN"),
+    ] {
+        let mut world = World::prepared(&[], |aws| {
+            aws.rotate_secret(MASTER_ARN, master);
+            aws.rotate_secret(SHARED_ARN, shared);
+        })
+        .await;
+        assert_eq!(world.register("ann@example.com").await.code(), (503, "unavailable"));
+        assert_eq!(world.rows("users").await, Vec::<serde_json::Value>::new());
+        let output = world.instance.stop().await;
+        assert!(output.contains(variable), "{output}");
+        assert!(master.is_empty() || !output.contains(master), "{output}");
+        assert!(!output.contains(shared), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_signs_anew_and_ends_nobodys_session() {
+    let world = World::with(&[("AUTH_SECRET_CACHE_SECONDS", "0")]).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    let access =
+        async || world.login("ann@example.com", PASSWORD).await.text("access_token").to_owned();
+    let head = |token: &str| token.split('.').next().unwrap().to_owned();
+    let first = access().await;
+    assert_eq!(head(&access().await), head(&first), "the same key while the secret is the same");
+
+    world.aws.rotate_secret(MASTER_ARN, &secret("second"));
+    let second = access().await;
+    assert_ne!(head(&second), head(&first), "another key");
+    for token in [&first, &second] {
+        assert_eq!(world.me(token).await.status, 200);
+    }
+
+    world.aws.rotate_secret(MASTER_ARN, &secret("third"));
+    let third = access().await;
+    for (token, status) in [(&first, 401), (&second, 200), (&third, 200)] {
+        assert_eq!(world.me(token).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn the_same_secret_stored_anew_is_no_fault() {
+    let world = World::with(&[("AUTH_SECRET_CACHE_SECONDS", "0")]).await;
+    world.aws.rotate_secret(MASTER_ARN, MASTER);
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+}
+
+#[tokio::test]
+async fn while_secrets_manager_is_down_the_last_secret_serves() {
+    let world = World::with(&[("AUTH_SECRET_CACHE_SECONDS", "0")]).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    world.aws.set_secrets_down(true);
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_secret_is_kept_for_its_life() {
+    let world = World::start().await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    world.aws.rotate_secret(SHARED_ARN, &secret("second"));
+    let before = world.aws.secrets_fetched();
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    assert_eq!(world.aws.secrets_fetched(), before, "no call for each request");
+}
+
+#[tokio::test]
+async fn without_the_old_systems_secret_there_is_one_token() {
+    let world = World::with(&[("AUTH_COMPATIBILITY_SECRET_ARN", "")]).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    let login = world.login("ann@example.com", PASSWORD).await;
+    assert_eq!(login.text("token"), login.text("access_token"));
+}
+
+#[tokio::test]
+async fn plain_secrets_serve_and_are_warned_of() {
+    let (master, shared) = (secret("plain-canary-a"), secret("plain-canary-b"));
+    let mut world = World::with(&[
+        ("AUTH_MASTER_SECRET_ARN", ""),
+        ("AUTH_COMPATIBILITY_SECRET_ARN", ""),
+        ("AUTH_DANGER_PLAIN_MASTER_SECRET", &master),
+        ("AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET", &shared),
+    ])
+    .await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    let login =
+        world.post("/auth/login", json!({"email": "ann@example.com", "password": PASSWORD}));
+    assert_ne!(login.await.text("token"), "");
+    let output = world.instance.stop().await;
+    assert!(output.contains("AUTH_DANGER_PLAIN_MASTER_SECRET"), "{output}");
+    assert!(!output.contains("plain-canary"), "{output}");
+}
