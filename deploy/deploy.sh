@@ -15,6 +15,8 @@ would replace or remove the API, a table or a secret, runs it, sets the stage, a
   --bucket NAME        S3 bucket of the region, for the zip        (required without --dry-run)
   --settings FILE      lines Name=Value, for parameters of template.yaml
   --set Name=Value     one parameter, before the file's; repeatable
+  --install-tools      put cargo-lambda, zig and cfn-lint from PyPI into target/deploy/tools, and use them
+                       (later runs use them without this); needs python3
   --artifact FILE      a zip, or the program bootstrap, instead of building
   --walk PROGRAM       canonicalize-addresses, instead of building it
   --accept-collisions  switch although addresses that collide or cannot be read are left (walk exit 3)
@@ -72,6 +74,7 @@ has() {
 
 dry_run=false
 accept_collisions=false
+install_tools=false
 yes=false
 stack=alcolook-backend
 region="${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}"
@@ -103,6 +106,7 @@ while (($#)); do
         --set) sets+=("$2") && shift ;;
         --artifact) artifact="$2" && shift ;;
         --walk) walk="$2" && shift ;;
+        --install-tools) install_tools=true ;;
         --accept-collisions) accept_collisions=true ;;
         --yes) yes=true ;;
         --help | -h) usage && exit 0 ;;
@@ -168,6 +172,18 @@ sha256() {
     if has sha256sum; then sha256sum | cut -d ' ' -f 1; else shasum -a 256 | cut -d ' ' -f 1; fi
 }
 
+use_tools() {
+    local tools="$output/tools"
+    if [[ "$install_tools" == true ]]; then
+        has python3 || refuse 'python3 is missing, which --install-tools needs'
+        mkdir -p "$output"
+        [[ -x "$tools/bin/pip" ]] || python3 -m venv "$tools" >&2 || refuse 'python3 makes no virtual environment (Debian: apt install python3-venv)'
+        "$tools/bin/pip" install --quiet --disable-pip-version-check \
+            cargo-lambda==1.9.2 ziglang==0.17.1 cfn-lint==1.58.0 >&2 || refuse 'the tools could not be installed from PyPI'
+    fi
+    [[ ! -d "$tools/bin" ]] || PATH="$tools/bin:$PATH"
+}
+
 check_tools() {
     local tool
     for tool in awk cut od sed; do
@@ -180,16 +196,30 @@ check_tools() {
     fi
 }
 
+libraries_for() { # architecture; Rust's own
+    printf '%s/lib/rustlib/%s-unknown-linux-gnu' "$(rustc --print sysroot)" "${1/arm64/aarch64}"
+}
+
+# A dry run on a machine that cannot build for the default shows the rest all the same.
+default_architecture() {
+    if [[ "$dry_run" == true && -z "$artifact" ]] && has rustc &&
+        [[ ! -d "$(libraries_for arm64)" && -d "$(libraries_for x86_64)" ]]; then
+        printf x86_64
+    else
+        printf arm64
+    fi
+}
+
 built_by_cargo_lambda() { # architecture; prints the program's path
-    local target=aarch64-unknown-linux-gnu flag=--arm64 libraries
+    local target=aarch64-unknown-linux-gnu flag=--arm64
     if [[ "$1" == x86_64 ]]; then target=x86_64-unknown-linux-gnu flag=--x86-64; fi
     has cargo || refuse 'cargo is missing: https://rustup.rs'
-    has cargo-lambda || refuse 'cargo-lambda is missing: pip install cargo-lambda==1.9.2 ziglang==0.17.1 (or give --artifact)'
+    has cargo-lambda || refuse 'cargo-lambda is missing: give --install-tools (or pip install cargo-lambda==1.9.2 ziglang==0.17.1, or --artifact)'
     has zig || python3 -m ziglang version >/dev/null 2>&1 ||
-        refuse 'zig is missing: pip install ziglang==0.17.1 (or give --artifact)'
-    libraries="$(rustc --print sysroot)/lib/rustlib/$target"
-    [[ -d "$libraries" ]] || refuse "Rust's libraries for $1 are missing: rustup target add $target (or --set Architecture=, or --artifact)"
-    (cd "$root" && cargo lambda build --release --locked -p lambda-entry --bin bootstrap "$flag") >&2
+        refuse 'zig is missing: give --install-tools (or pip install ziglang==0.17.1, or --artifact)'
+    [[ -d "$(libraries_for "$1")" ]] || refuse "Rust's libraries for $1 are missing: rustup target add $target (or --set Architecture=, or --artifact)"
+    (cd "$root" && cargo lambda build --profile lambda --disable-optimizations --locked \
+        -p lambda-entry --bin bootstrap "$flag") >&2
     printf '%s' "${CARGO_TARGET_DIR:-$root/target}/lambda/bootstrap/bootstrap"
 }
 
@@ -205,7 +235,9 @@ check_program() { # architecture; a program on standard input
 
 package() { # sets zip and code_key
     local architecture program="$artifact"
-    architecture="$(setting Architecture arm64)"
+    architecture="$(setting Architecture "$(default_architecture)")"
+    [[ "$architecture" == "$(setting Architecture arm64)" ]] ||
+        say "skipped    arm64, which is the default: Rust's libraries for it are not here (rustup target add aarch64-unknown-linux-gnu)"
     mkdir -p "$output"
     zip="$output/auth.zip"
     [[ -n "$program" ]] || program="$(built_by_cargo_lambda "$architecture")"
@@ -218,13 +250,17 @@ package() { # sets zip and code_key
         fi
     else
         check_program "$architecture" <"$program"
-        has zip || refuse 'zip is missing'
+        has zip || has python3 || refuse 'zip is missing'
         # One program, one zip: no dates in it, so that an unchanged program is no change.
         cp "$program" "$work/bootstrap"
         chmod 755 "$work/bootstrap"
         TZ=UTC touch -t 198001020000 "$work/bootstrap"
         rm -f "$zip"
-        (cd "$work" && TZ=UTC command zip -q -X "$zip" bootstrap)
+        if has zip; then
+            (cd "$work" && TZ=UTC command zip -q -X "$zip" bootstrap)
+        else
+            (cd "$work" && TZ=UTC python3 -m zipfile -c "$zip" bootstrap)
+        fi
     fi
     given[Architecture]="$architecture"
     code_key="alcolook-auth/$(sha256 <"$zip").zip"
@@ -236,7 +272,7 @@ lint() {
         cfn-lint "$template" >&2 || refuse 'cfn-lint finds fault with the template'
         say "linted     $template"
     else
-        say 'skipped    linting: cfn-lint is not here (pip install cfn-lint==1.58.0)'
+        say 'skipped    linting: cfn-lint is not here (--install-tools, or pip install cfn-lint==1.58.0)'
     fi
 }
 
@@ -653,6 +689,7 @@ deploy() {
 
 read_settings
 check_parameter_names
+use_tools
 check_tools
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

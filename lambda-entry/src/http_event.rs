@@ -1,8 +1,8 @@
 //! Events of API Gateway and function URLs as requests, and answers in the shape that these want.
 //!
 //! They are read here and not by `lambda_http`, which panics on a `Host` that is no host and on a body
-//! that is not the base64 it is said to be, takes an event with `é` in any header for none of its own,
-//! keeps the last of a header's several values, and puts the stage in front of the path.
+//! that is not the base64 it is said to be, keeps the last of a header's several values, and puts the stage
+//! in front of the path.
 //!
 //! | event | path | client's address |
 //! |---|---|---|

@@ -39,6 +39,9 @@
 //!
 //! Region, credentials and endpoints are found as every AWS SDK finds them.
 
+#[cfg(panic = "abort")]
+compile_error!("the router and the runtime catch panics: build with panic = \"unwind\"");
+
 mod compose;
 mod http_event;
 mod secret;

@@ -249,8 +249,8 @@ fn queue_url(text: &str) -> Result<String, &'static str> {
 
 /// A name in the subject of mails and in front of their sender.
 fn service_name(text: &str) -> Result<String, &'static str> {
-    if text.len() > 100 || text.chars().any(char::is_control) {
-        return Err("has more than 100 bytes or a control character");
+    if text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err("has more than 100 characters or a control character");
     }
     present(text)
 }
