@@ -12,8 +12,9 @@
 //!
 //! A move is one transaction of two items. The whole row, attributes unknown here among it, is put under
 //! its canonical key if nothing is there, and the old one is deleted if it still is what was read. So
-//! nothing is lost or doubled wherever a walk ends, beside another walk, or beside the live service. One
-//! gap stays: an attribute unknown here that another program adds in the milliseconds between the reading of
+//! nothing is lost or doubled wherever a walk ends, beside another walk, or beside the service that this
+//! library makes. (The system before it wrote without conditions: its sign-up may overwrite what was moved, so
+//! it is to be stopped first.) One gap stays: an attribute unknown here that another program adds in the milliseconds between the reading of
 //! a row and its move, changing nothing else, is lost: DynamoDB has no condition on attributes that nobody
 //! named.
 //!

@@ -24,8 +24,9 @@ pub struct AwsSettings {
     /// How long a call may take with all its tries and the pauses between them. Default 4 s: the five
     /// calls of a login then end before an API gateway gives up (29 s).
     pub deadline: Duration,
-    /// The most tries of one call, the first among them. Default 5. Pauses between them are random, up to
-    /// 50 ms and doubling.
+    /// The most tries of one call, the first among them. Default 11. Pauses between them are random: up to 50 ms,
+    /// doubling up to 500 ms. So what throttles for a second is mostly outlasted, and what throttles for ever
+    /// is told as such before the deadline.
     pub max_attempts: NonZeroU32,
     /// How long an unused connection is kept. Default 20 s: less than AWS keeps it, so that it is seldom
     /// this side that finds it closed.
@@ -47,7 +48,7 @@ pub enum AwsRoots {
 
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Default for AwsSettings {
     fn default() -> Self {
@@ -55,7 +56,7 @@ impl Default for AwsSettings {
             attempt_timeout: Duration::from_millis(1500),
             connect_timeout: Duration::from_secs(1),
             deadline: Duration::from_secs(4),
-            max_attempts: const { NonZeroU32::new(5).unwrap() },
+            max_attempts: const { NonZeroU32::new(11).unwrap() },
             pool_idle_timeout: Duration::from_secs(20),
             roots: AwsRoots::Amazon,
         }
@@ -63,7 +64,10 @@ impl Default for AwsSettings {
 }
 
 impl AwsSettings {
-    /// What every client of the SDK is made from. They then share connections and credentials.
+    /// What [`clients`](crate::clients) are made from. They then share connections and credentials.
+    ///
+    /// Nothing is checked: without region or credentials each call fails. Outside AWS, looking for them in
+    /// the instance's metadata takes seconds, unless the environment names them or `AWS_EC2_METADATA_DISABLED=true`.
     ///
     /// # Errors
     /// The certificates cannot be read.
@@ -135,6 +139,9 @@ mod tests {
     fn every_try_and_pause_fits_into_an_api_gateways_patience() {
         let settings = AwsSettings::default();
         assert!(settings.connect_timeout < settings.attempt_timeout);
+        let pauses = (1..settings.max_attempts.get())
+            .map(|retry| LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(retry - 1)));
+        assert!(pauses.sum::<Duration>() < settings.deadline);
         assert!(settings.attempt_timeout * 2 < settings.deadline, "a second try has its time");
         assert!(
             settings.deadline * 7 < Duration::from_secs(29),

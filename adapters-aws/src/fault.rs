@@ -16,6 +16,9 @@ pub enum AwsFault {
     /// The request could not be made from what was given.
     #[error("the request could not be made")]
     NotMade,
+    /// Not sent: no region or no credentials, or what gives them out failed.
+    #[error("not sent: no region or no credentials")]
+    NotSigned,
     /// No connection, or none that lasted.
     #[error("no connection: {0}")]
     NoConnection(String),
@@ -43,6 +46,7 @@ pub enum AwsFault {
 /// Codes of too much at once, whatever the service.
 const THROTTLED: &[&str] = &[
     "KMS.ThrottlingException",
+    "KmsThrottled",
     "LimitExceededException",
     "OverLimit",
     "ProvisionedThroughputExceededException",
@@ -72,9 +76,12 @@ impl AwsFault {
         match error {
             SdkError::ConstructionFailure(_) => Self::NotMade,
             SdkError::TimeoutError(_) => Self::NoAnswer,
-            SdkError::DispatchFailure(failure) => {
-                Self::NoConnection(failure.as_connector_error().map_or_else(String::new, innermost))
-            }
+            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+                Some(error) if error.is_io() || error.is_timeout() => {
+                    Self::NoConnection(innermost(error))
+                }
+                _ => Self::NotSigned,
+            },
             SdkError::ServiceError(refusal) => {
                 let status = refusal.raw().status().as_u16();
                 refusal.err().code().map_or(Self::Unreadable { status }, |code| Self::Refused {
@@ -95,7 +102,7 @@ impl AwsFault {
         match self {
             Self::NotMade => PortErrorKind::Rejected,
             Self::Unreadable { status: 429 } => PortErrorKind::Throttled,
-            Self::NoConnection(_) | Self::NoAnswer | Self::Unreadable { .. } => {
+            Self::NotSigned | Self::NoConnection(_) | Self::NoAnswer | Self::Unreadable { .. } => {
                 PortErrorKind::Unavailable
             }
             Self::Refused { code, .. } if THROTTLED.contains(&code.as_str()) => {

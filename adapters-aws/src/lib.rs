@@ -4,12 +4,12 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use adapters_aws::AwsSettings;
-//! use adapters_aws::dynamodb::{self, DynamoAttempts, DynamoRateLimiter, DynamoResetTokens};
+//! use adapters_aws::dynamodb::{DynamoAttempts, DynamoRateLimiter, DynamoResetTokens};
 //! use adapters_aws::dynamodb::{DynamoUsers, TableNames};
+//! use adapters_aws::{AwsSettings, clients};
 //!
 //! # async fn compose(ports: &mut auth_domain::Ports) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = dynamodb::client(&AwsSettings::default().load().await?);
+//! let client = clients::dynamodb(&AwsSettings::default().load().await?);
 //! let tables = TableNames::with_prefix("my-service-");
 //! ports.users = Arc::new(DynamoUsers::new(client.clone(), tables.users));
 //! ports.reset_tokens = Arc::new(DynamoResetTokens::new(client.clone(), tables.password_resets));
@@ -25,6 +25,7 @@
 #[cfg(feature = "tools")]
 pub mod address_walk;
 mod client;
+pub mod clients;
 pub mod dynamodb;
 mod fault;
 mod secrets;

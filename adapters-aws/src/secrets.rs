@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use auth_domain::{PortError, PortErrorKind};
 use aws_sdk_secretsmanager::Client;
@@ -93,7 +93,7 @@ const PREVIOUS: &str = "AWSPREVIOUS";
 struct Held {
     outcome: Option<Result<Arc<Secrets>, SecretError>>,
     /// Since when and for how long nothing is to be fetched.
-    rest: Option<(Instant, Duration)>,
+    rest: Option<(Start, Duration)>,
     fetches: u64,
 }
 
@@ -174,7 +174,7 @@ impl SecretSource {
             (Err(error), None) => (Err(error), Duration::ZERO),
         };
         held.fetches += 1;
-        held.rest = Some((Instant::now(), rest));
+        held.rest = Some((Start::now(), rest));
         held.outcome.insert(outcome).clone()
     }
 
@@ -192,9 +192,26 @@ impl SecretSource {
     }
 }
 
+/// A moment by two clocks: the one may stand still while a Lambda is frozen, the other may be set.
+struct Start {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Start {
+    fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// By the clock that says more; a wall clock that was set back says nothing.
+    fn elapsed(&self) -> Duration {
+        self.monotonic.elapsed().max(self.wall.elapsed().unwrap_or_default())
+    }
+}
+
 impl Held {
     fn is_at_rest(&self) -> bool {
-        self.rest.is_some_and(|(since, length)| since.elapsed() < length)
+        self.rest.as_ref().is_some_and(|(since, length)| since.elapsed() < *length)
     }
 
     fn secrets(&self) -> Option<Arc<Secrets>> {

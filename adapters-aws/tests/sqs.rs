@@ -15,10 +15,11 @@ use adapters_aws::{MailBatch, SqsMailQueue};
 use adapters_local::memory::MailFault;
 use adapters_local::{Testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{MailQueue, Mailer, UserStore};
+use auth_domain::ports::{CredentialUpdate, Insert, MailQueue, Mailer, Update, UserKey, UserStore};
 use auth_domain::{
     CredentialVersion, DisplayName, Email, JobId, Locale, MailJob, OutgoingEmail, Password,
-    PortError, PortErrorKind, RegisterRequest, RequestContext, ResetRequest, Timestamp, UserId,
+    PortError, PortErrorKind, RegisterRequest, RequestContext, ResetRequest, Timestamp, User,
+    UserId,
 };
 use aws_sdk_sqs::Client;
 use aws_stub::{Answer, AwsStub, Operation};
@@ -269,6 +270,46 @@ async fn only_what_another_try_may_mend_stays_in_the_queue() {
         let event = json!({ "Records": [records.last()] });
         world.mailbox.fail_next([fault]);
         assert_eq!(!kept(&world, &event, LONG).await.is_empty(), stays, "{fault:?}");
+    }
+}
+
+/// Refuses everything, as a table does whose name or permission is wrong, or has a row that cannot be read.
+struct Refusing(PortErrorKind);
+
+#[async_trait]
+impl UserStore for Refusing {
+    async fn find_by_email(&self, _: &Email) -> Result<Option<User>, PortError> {
+        Err(PortError::new(self.0, "user_store.find_by_email"))
+    }
+    async fn find_by_id(&self, _: UserId) -> Result<Option<User>, PortError> {
+        unreachable!()
+    }
+    async fn insert(&self, _: User) -> Result<Insert, PortError> {
+        unreachable!()
+    }
+    async fn update_credentials(&self, _: CredentialUpdate) -> Result<Update, PortError> {
+        unreachable!()
+    }
+    async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
+        unreachable!()
+    }
+    async fn delete(&self, _: &UserKey) -> Result<Update, PortError> {
+        unreachable!()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_set_up_wrongly_loses_no_mail_and_a_broken_row_keeps_none() {
+    for (kind, stays) in [(PortErrorKind::Rejected, true), (PortErrorKind::Corrupt, false)] {
+        let stub = AwsStub::start().await;
+        let queue = queue(&stub.endpoint, 1);
+        let world = testing_with(|ports, _| {
+            ports.mail_queue = Arc::new(queue);
+            ports.users = Arc::new(Refusing(kind));
+        });
+        forget(&world, "ann@example.com").await;
+        let kept = kept(&world, &stub.sqs_event(), LONG).await;
+        assert_eq!(!kept.is_empty(), stays, "{kind:?}");
     }
 }
 

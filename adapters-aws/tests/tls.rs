@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use adapters_aws::dynamodb::{self, DynamoUsers};
-use adapters_aws::{AwsFault, AwsSettings};
+use adapters_aws::dynamodb::DynamoUsers;
+use adapters_aws::{AwsFault, AwsSettings, clients};
 use auth_domain::ports::UserStore;
 use auth_domain::{Email, PortErrorKind};
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
@@ -48,7 +48,7 @@ async fn nobody_but_amazon_is_taken_for_aws() {
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .build();
-    let users = DynamoUsers::new(dynamodb::client(&config), "users");
+    let users = DynamoUsers::new(clients::dynamodb(&config), "users");
     let error = users.find_by_email(&Email::parse("ann@example.com").unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Unavailable);
     let cause = error.source().unwrap().downcast_ref::<AwsFault>().unwrap();

@@ -7,13 +7,15 @@ use unicode_normalization::UnicodeNormalization;
 
 /// An email address in its one canonical form, which is also its key in every store.
 ///
-/// Canonical means: surrounding blanks trimmed, NFC, the domain in lower-case ASCII (IDNA, UTS #46),
-/// ASCII letters of the local part in lower case. Two spellings of one mailbox therefore meet in one
+/// Canonical means: surrounding blanks (of every width, no line breaks) trimmed, NFC, the domain in
+/// lower-case ASCII (IDNA, UTS #46) without the dot of the root, ASCII letters of the local part in lower
+/// case. Two spellings of one mailbox therefore meet in one
 /// account, and mail goes only to the canonical address on the row, never to one that was typed.
 ///
 /// Accepted is the dot-atom form of RFC 5322 section 3.4.1 with letters and digits of any script
-/// (RFC 6531); quoted local parts, comments and address literals are refused, since none of them
-/// names a mailbox that people sign up with and each has carried an injection somewhere.
+/// (RFC 6531), and dots anywhere in the local part: mobile carriers gave such addresses out, and HTML
+/// accepts them (section 4.10.5.1.5). Quoted local parts, comments and address literals are refused, since
+/// none of them names a mailbox that people sign up with and each has carried an injection somewhere.
 ///
 /// An address is personal data: `Debug` does not print it, and there is no `Display`.
 #[derive(Clone)]
@@ -49,7 +51,7 @@ impl Email {
         if text.len() > MAX_INPUT_BYTES {
             return Err(EmailError::TooLong);
         }
-        let normalized: String = text.trim_matches([' ', '\t']).nfc().collect();
+        let normalized: String = text.trim_matches(is_blank).nfc().collect();
         let (local, domain) = normalized.split_once('@').ok_or(EmailError::Malformed)?;
         let local = canonical_local(local)?;
         let domain = canonical_domain(domain)?;
@@ -114,12 +116,17 @@ impl Hash for Email {
     }
 }
 
+/// What a keyboard leaves around an address.
+fn is_blank(c: char) -> bool {
+    c == '\t' || c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 fn canonical_local(local: &str) -> Result<String, EmailError> {
     if local.len() > MAX_LOCAL_BYTES {
         return Err(EmailError::TooLong);
     }
     let well_formed =
-        local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_character));
+        local.chars().all(|c| c == '.' || is_atom_character(c)) && local.contains(|c| c != '.');
     // Composed again: some letters have a composed form in lower case only.
     let canonical = local.to_ascii_lowercase().nfc().collect();
     if well_formed { Ok(canonical) } else { Err(EmailError::Malformed) }
@@ -138,10 +145,11 @@ fn is_atom_character(c: char) -> bool {
 fn canonical_domain(domain: &str) -> Result<String, EmailError> {
     let ascii = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::STD3)
         .map_err(|_| EmailError::Malformed)?;
-    let last = ascii.rsplit('.').next().unwrap_or_default();
+    let domain = ascii.strip_suffix('.').unwrap_or(&ascii);
+    let last = domain.rsplit('.').next().unwrap_or_default();
     let well_formed =
-        ascii.split('.').all(is_host_label) && !last.bytes().all(|byte| byte.is_ascii_digit());
-    if well_formed { Ok(ascii.into_owned()) } else { Err(EmailError::Malformed) }
+        domain.split('.').all(is_host_label) && !last.bytes().all(|byte| byte.is_ascii_digit());
+    if well_formed { Ok(domain.to_owned()) } else { Err(EmailError::Malformed) }
 }
 
 /// A label of RFC 1123 section 2.1.
@@ -175,7 +183,13 @@ mod tests {
 
     #[test]
     fn spellings_of_one_mailbox_meet() {
-        for spelling in ["Ann@Example.COM", "  ann@example.com\t", "ANN@example.com"] {
+        for spelling in [
+            "Ann@Example.COM",
+            "  ann@example.com\t",
+            "ANN@example.com",
+            "\u{3000}ann@example.com\u{a0}",
+            "ann@example.com. ",
+        ] {
             assert_eq!(parsed(spelling).as_deref(), Some("ann@example.com"), "{spelling}");
         }
     }
@@ -219,6 +233,13 @@ mod tests {
     }
 
     #[test]
+    fn dots_anywhere_are_part_of_an_address_as_carriers_gave_them_out() {
+        for address in ["a..nn@example.com", "ann.@example.com", ".ann@example.com"] {
+            assert_eq!(parsed(address).as_deref(), Some(address));
+        }
+    }
+
+    #[test]
     fn only_ascii_letters_of_the_local_part_are_folded() {
         assert_eq!(parsed("J\u{c9}@example.com").as_deref(), Some("j\u{c9}@example.com"));
     }
@@ -251,10 +272,10 @@ mod tests {
             "ann@example-.com",
             "ann@example..com",
             "ann@.example.com",
-            "ann@example.com.",
-            ".ann@example.com",
-            "ann.@example.com",
-            "a..nn@example.com",
+            "ann@example.com..",
+            "ann@.",
+            ".@example.com",
+            "..@example.com",
             "ann\u{ff20}example.com",
             "ann\u{200b}@example.com",
             "ann\u{202e}@example.com",

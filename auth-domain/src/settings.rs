@@ -67,7 +67,7 @@ pub enum FailurePolicy {
 #[non_exhaustive]
 pub enum TokenCheck {
     /// The account too: one strong read for each call, and a reset, disabled or deleted account's tokens
-    /// end at once.
+    /// end at once. It is looked for under its canonical address, and nowhere else.
     Strict,
     /// The token alone: no I/O, and a token lives out its life whatever becomes of the account.
     TokenOnly,

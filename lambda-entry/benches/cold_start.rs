@@ -81,9 +81,11 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
 }
 
 /// `cargo bench` builds no examples.
+/// By the profile that ours was built by, whose name is its folder's.
 fn build_empty(ours: &Path) -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--release", "--locked", "--example", "empty"]);
+    build.args(["build", "--quiet", "--locked", "--example", "empty", "--profile"]);
+    build.arg(ours.parent().and_then(Path::file_name).unwrap());
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(build.status().unwrap().success());
     ours.with_file_name("examples").join("empty")

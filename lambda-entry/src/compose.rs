@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapters_aws::dynamodb::{self, TableNames};
-use adapters_aws::{SesMailer, SesSettings, SqsMailQueue};
+use adapters_aws::{SesMailer, SesSettings, SqsMailQueue, clients};
 use adapters_local::memory::MemoryRateLimiter;
 use adapters_local::{
     Argon2idHasher, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy, SigningKey,
@@ -53,9 +53,9 @@ impl Composition {
     /// Makes the clients of AWS and starts the hash threads. Asks AWS nothing yet.
     pub(crate) async fn new(settings: Settings) -> Result<Self> {
         let aws = settings.aws.load().await.context("no client for AWS (AUTH_AWS_ROOTS)")?;
-        let dynamo = dynamodb::client(&aws);
+        let dynamo = clients::dynamodb(&aws);
         let tables = TableNames::with_prefix(&settings.table_prefix);
-        let secrets = aws_sdk_secretsmanager::Client::new(&aws);
+        let secrets = clients::secrets_manager(&aws);
         let secret = |setting| Secret::new(setting, &secrets, settings.secret_life);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::new());
         let hasher = Argon2idHasher::new(settings.hashing.clone(), Arc::clone(&entropy))
@@ -66,14 +66,13 @@ impl Composition {
             SourceLimits::DynamoDb => Arc::clone(&shared_limiter),
             SourceLimits::Instance => Arc::new(MemoryRateLimiter::new()),
         };
-        let mailer = SesMailer::new(aws_sdk_sesv2::Client::new(&aws), mails(&settings))
+        let mailer = SesMailer::new(clients::ses(&aws), mails(&settings))
             .context("AUTH_MAIL_FROM, AUTH_MAIL_REPLY_TO, AUTH_SERVICE_NAME")?;
-        let queue = aws_sdk_sqs::Client::new(&aws);
         Ok(Self {
             attempts: Arc::new(dynamodb::DynamoAttempts::new(dynamo.clone(), tables.attempts)),
             entropy,
             hasher: Arc::new(hasher),
-            mail_queue: Arc::new(SqsMailQueue::new(queue, &settings.mail_queue_url)),
+            mail_queue: Arc::new(SqsMailQueue::new(clients::sqs(&aws), &settings.mail_queue_url)),
             mailer: Arc::new(mailer),
             reset_tokens: Arc::new(dynamodb::DynamoResetTokens::new(
                 dynamo.clone(),

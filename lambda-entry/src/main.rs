@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `AUTH_ALLOWED_ORIGINS` | | web origins that may call, separated by commas; `*` for all |
 //! | `AUTH_AUDIENCE` | required | audience (`aud`) of access tokens |
-//! | `AUTH_AWS_ATTEMPTS` | `5` | most tries of one call to AWS, 1 to 20 |
+//! | `AUTH_AWS_ATTEMPTS` | `11` | most tries of one call to AWS, 1 to 20 |
 //! | `AUTH_AWS_ATTEMPT_MS` | `1500` | time for one of them, in milliseconds |
 //! | `AUTH_AWS_DEADLINE_MS` | `4000` | time for all of them, in milliseconds; at most that of a request |
 //! | `AUTH_AWS_ROOTS` | `amazon` | certificates to trust: `amazon`, or `system` behind a proxy that opens TLS |
@@ -34,7 +34,7 @@
 //! | `AUTH_SERVICE_NAME` | required | what mails call this service |
 //! | `AUTH_SES_CONFIGURATION_SET` | | configuration set of mails |
 //! | `AUTH_SOURCE_LIMITS` | `instance` | where limits by source are counted: `instance`, or `dynamodb` for one write more a request. Mail caps are always in DynamoDB |
-//! | `AUTH_STRICT_TOKENS` | `off` | `on`: each token check reads the account, so that a reset ends access tokens at once |
+//! | `AUTH_STRICT_TOKENS` | `off` | `on`: each token check reads the account, so that a reset ends access tokens at once. While rows are kept under addresses that are not canonical, their owners' tokens are then refused |
 //! | `AUTH_TABLE_PREFIX` | `alcolook-` | in front of the names of tables |
 //!
 //! Region, credentials and endpoints are found as every AWS SDK finds them.

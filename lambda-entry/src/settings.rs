@@ -153,7 +153,7 @@ fn aws(reader: &mut Reader) -> AwsSettings {
     }
     aws.attempt_timeout = Duration::from_millis(attempt);
     aws.deadline = Duration::from_millis(deadline);
-    let attempts = reader.number("AUTH_AWS_ATTEMPTS", 5, 1..=20);
+    let attempts = reader.number("AUTH_AWS_ATTEMPTS", 11, 1..=20);
     if let Some(attempts) = u32::try_from(attempts).ok().and_then(NonZeroU32::new) {
         aws.max_attempts = attempts;
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use adapters_aws::address_walk::{
     AddressWalk, Finding, FoundRow, Mode, Outcome, StateFile, TableFacts, Verdict, Walked,
 };
-use adapters_aws::{AwsFault, AwsRoots, AwsSettings};
+use adapters_aws::{AwsFault, AwsRoots, AwsSettings, clients};
 use anyhow::{Context as _, Result, anyhow};
 use auth_domain::{PortError, PortErrorKind};
 use aws_config::SdkConfig;
@@ -26,7 +26,8 @@ use tokio::sync::watch;
 ///
 /// Without --apply it only reads and tells what it would do. Each row moves in one transaction with all its
 /// attributes, except plaintext reset tokens. Where several rows claim one address none is touched, and
-/// all are reported. It may be ended at any time and run again, and runs beside the live service.
+/// all are reported. It may be ended at any time and run again, and runs beside the service that this library makes. Stop sign-ups of an
+/// older one first: it may write what was just moved away.
 ///
 /// AWS is found as every AWS program finds it: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB. Needed
 /// are dynamodb:Scan and dynamodb:GetItem, for --apply dynamodb:PutItem and dynamodb:DeleteItem, and, for
@@ -40,7 +41,8 @@ struct Options {
     /// Move rows. Without it nothing is written.
     #[arg(long)]
     apply: bool,
-    /// Keep here how far it has come, to go on from there when run again: what was read is not read again.
+    /// Keep here how far it has come, to go on from there when run again: what was read is not read again,
+    /// so rows written there since then are left to the next walk.
     /// The file holds addresses; it is readable by its owner alone, and removed at the end.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -97,7 +99,7 @@ fn tell(line: &str) {
 #[tokio::main(flavor = "current_thread")]
 async fn run(options: &Options) -> Result<ExitCode> {
     let stop = stop_signal()?;
-    let client = aws_sdk_dynamodb::Client::new(&aws(options).await?);
+    let client = clients::dynamodb(&aws(options).await?);
     let mode = if options.apply { Mode::Apply } else { Mode::DryRun };
     let walk = AddressWalk::new(client, &options.table, mode, options.page_size);
     let facts = facts(&walk).await?;

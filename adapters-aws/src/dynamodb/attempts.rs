@@ -16,7 +16,8 @@ use crate::fault::port_error;
 ///
 /// A count is lost when its key was not tried for a year, which is what keeps made-up addresses from
 /// filling the table for ever: whoever comes back once a year has the free attempts again. It is also
-/// lost with the secret that keys are made from.
+/// lost with the secret that keys are made from. One that cannot be read lets nobody in at its address
+/// until a reset clears it.
 #[derive(Clone, Debug)]
 pub struct DynamoAttempts {
     client: Client,

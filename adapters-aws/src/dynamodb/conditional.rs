@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use auth_domain::{PortError, PortErrorKind};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use uuid::Uuid;
 
 use super::layout::{Item, OPERATION_ID, text};
+use crate::fault::port_error;
 
 /// Names one call of a port, so that a write which landed while its answer was lost is known again.
 pub(super) struct OperationId(String);
@@ -36,6 +39,37 @@ pub(super) fn names(expressions: &[&str]) -> HashMap<String, String> {
         })
     });
     placeholders.map(|name| (format!("#{name}"), name.to_owned())).collect()
+}
+
+const IS_NEW: &str = "attribute_not_exists(#email)";
+
+/// Puts an item of a table whose key has an `email`, unless one of its key is there; whether it is new.
+pub(super) async fn put_new(
+    client: &Client,
+    table: &str,
+    item: Item,
+    operation: &'static str,
+) -> Result<bool, PortError> {
+    let operation_id = OperationId::new();
+    let answer = client
+        .put_item()
+        .table_name(table)
+        .set_item(Some(item))
+        .item(OPERATION_ID, operation_id.value())
+        .condition_expression(IS_NEW)
+        .set_expression_attribute_names(Some(names(&[IS_NEW])))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(failed.item().is_some_and(|item| operation_id.wrote(item)))
+            }
+            _ => Err(port_error(operation, &error)),
+        },
+    }
 }
 
 /// What the SDK gives back that should always be there.

@@ -2,13 +2,14 @@ use async_trait::async_trait;
 use auth_domain::ports::{Put, ResetTokenStore};
 use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::conditional::{OperationId, absent, names};
-use super::layout::{DIGEST_PREFIX, EMAIL, Item, OPERATION_ID, RESET_TOKEN};
-use super::layout::{corrupt, digest_key, reset_item, reset_record, text, time};
+use super::conditional::{OperationId, absent, names, put_new};
+use super::layout::{
+    DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, corrupt, digest_key, reset_item, reset_record, text,
+    time,
+};
 use crate::fault::port_error;
 
 /// Issued reset links in a DynamoDB table.
@@ -25,7 +26,6 @@ const PUT: &str = "reset_token_store.put";
 const NEWEST: &str = "reset_token_store.newest";
 const CONSUME: &str = "reset_token_store.consume";
 
-const IS_NEW: &str = "attribute_not_exists(#email)";
 const OURS_OF_ADDRESS: &str = "#email = :email AND begins_with(#reset_token, :prefix)";
 const IS_LIVE: &str = "#used = :unused AND #expires_at > :now";
 const USE: &str = "SET #used = :used, #operation_id = :operation_id";
@@ -56,28 +56,8 @@ impl DynamoResetTokens {
 #[async_trait]
 impl ResetTokenStore for DynamoResetTokens {
     async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
-        let operation_id = OperationId::new();
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(reset_item(&record)))
-            .item(OPERATION_ID, operation_id.value())
-            .condition_expression(IS_NEW)
-            .set_expression_attribute_names(Some(names(&[IS_NEW])))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Put::Stored),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let ours = failed.item().is_some_and(|item| operation_id.wrote(item));
-                    Ok(if ours { Put::Stored } else { Put::AlreadyThere })
-                }
-                _ => Err(port_error(PUT, &error)),
-            },
-        }
+        let is_new = put_new(&self.client, &self.table, reset_item(&record), PUT).await?;
+        Ok(if is_new { Put::Stored } else { Put::AlreadyThere })
     }
 
     async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError> {

@@ -4,16 +4,14 @@ use auth_domain::{CredentialVersion, Email, PortError, Timestamp, User, UserId};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use super::conditional::{OperationId, names};
+use super::conditional::{OperationId, names, put_new};
 use super::layout::{
-    EMAIL, Item, OPERATION_ID, USER_ID_INDEX, corrupt, email_key, number, text, time, user,
+    EMAIL, Item, USER_ID_INDEX, corrupt, email_key, number, text, time, user, user_item, version,
 };
-use super::layout::{user_item, version};
 use crate::fault::port_error;
 
 /// Accounts in a DynamoDB table.
@@ -33,7 +31,6 @@ const UPDATE_CREDENTIALS: &str = "user_store.update_credentials";
 const TOUCH_LAST_LOGIN: &str = "user_store.touch_last_login";
 const DELETE: &str = "user_store.delete";
 
-const IS_NEW: &str = "attribute_not_exists(#email)";
 const IS_THEIRS: &str = "#user_id = :user_id";
 const HAS_VERSION: &str = "#user_id = :user_id AND #credential_version = :expected";
 /// A row of the replaced system has none.
@@ -81,17 +78,15 @@ impl DynamoUsers {
 
 #[async_trait]
 impl UserStore for DynamoUsers {
-    /// Reads under both keys where they differ, at once, whether or not the first is found: what it costs
-    /// tells nothing.
+    /// Reads under both keys where they differ, whether or not the first is found: what it costs tells
+    /// nothing. The spelling first, since a row moves from there to the canonical key and never back.
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError> {
-        let canonical = self.get(email.as_str(), FIND_BY_EMAIL);
-        let item = if email.spelling() == email.as_str() {
-            canonical.await?
+        let typed = if email.spelling() == email.as_str() {
+            None
         } else {
-            let (canonical, typed) =
-                tokio::join!(canonical, self.get(email.spelling(), FIND_BY_EMAIL));
-            canonical?.or(typed?)
+            self.get(email.spelling(), FIND_BY_EMAIL).await?
         };
+        let item = self.get(email.as_str(), FIND_BY_EMAIL).await?.or(typed);
         item.as_ref().map(user).transpose().map_err(corrupt(FIND_BY_EMAIL))
     }
 
@@ -121,28 +116,8 @@ impl UserStore for DynamoUsers {
     }
 
     async fn insert(&self, user: User) -> Result<Insert, PortError> {
-        let operation_id = OperationId::new();
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(user_item(&user)))
-            .item(OPERATION_ID, operation_id.value())
-            .condition_expression(IS_NEW)
-            .set_expression_attribute_names(Some(names(&[IS_NEW])))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(Insert::Inserted),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let ours = failed.item().is_some_and(|item| operation_id.wrote(item));
-                    Ok(if ours { Insert::Inserted } else { Insert::EmailTaken })
-                }
-                _ => Err(port_error(INSERT, &error)),
-            },
-        }
+        let is_new = put_new(&self.client, &self.table, user_item(&user), INSERT).await?;
+        Ok(if is_new { Insert::Inserted } else { Insert::EmailTaken })
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {

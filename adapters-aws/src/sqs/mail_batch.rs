@@ -47,9 +47,10 @@ const LONGEST_RUN: Duration = Duration::from_mins(15);
 impl MailBatch {
     /// Does the jobs, a few at once, and says which messages SQS is to keep.
     ///
-    /// Acknowledged is what is done and what no second try can mend (the domain has recorded the
-    /// [event](auth_domain::EventKind::MailFailed)). Kept is what failed for now, what panicked, what `time_left`
-    /// did not suffice for, and what is no mail job: SQS gives it again, and after as many times as the
+    /// Acknowledged is what is done, and what is [undeliverable](DeliveryError::Undeliverable) whoever tries
+    /// (the domain has recorded the [event](auth_domain::EventKind::MailFailed)). Kept is what failed, for now
+    /// or because the set-up is wrong, what panicked, what `time_left` did not suffice for, and what is no
+    /// mail job: SQS gives it again, and after as many times as the
     /// redrive policy says it goes to the dead-letter queue.
     ///
     /// No job is begun after `time_left`, and one that runs at that moment is dropped, which is harmless: the
@@ -84,7 +85,7 @@ impl Record {
     async fn deliver(&self, auth: &Auth) -> bool {
         match mail_job::read(&self.body) {
             Ok(job) => {
-                !auth.deliver(&job).await.is_err_and(|error: DeliveryError| error.is_transient())
+                matches!(auth.deliver(&job).await, Ok(_) | Err(DeliveryError::Undeliverable(_)))
             }
             Err(error) => {
                 let message_id = &self.message_id;

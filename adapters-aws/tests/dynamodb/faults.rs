@@ -2,17 +2,20 @@
 
 use std::collections::HashSet;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_aws::dynamodb::DynamoUsers;
 use adapters_http::HttpOptions;
 use auth_domain::ports::UserStore;
 use auth_domain::{
-    Delivery, LoginError, PortError, PortErrorKind, RegisterError, ResetError, UserId,
+    Delivery, Email, LoginError, PortError, PortErrorKind, RegisterError, ResetError, UserId,
 };
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
@@ -225,9 +228,13 @@ async fn over_http_a_table_that_throttles_for_a_while_shows_nothing_and_for_ever
     dry_from(&world, 0);
     assert_eq!(over_http(&world, "register", account.clone()).await, (503, true));
     for (call, body, good) in [("register", &account, 201), ("login", &login, 200)] {
-        world.proxy.plan(|place, _| match place {
-            0..3 => Fate::refused("ProvisionedThroughputExceededException"),
-            _ => Fate::Untouched,
+        let until = Instant::now() + Duration::from_millis(500);
+        world.proxy.plan(move |_, _| {
+            if Instant::now() < until {
+                Fate::refused("ProvisionedThroughputExceededException")
+            } else {
+                Fate::Untouched
+            }
         });
         assert_eq!(over_http(&world, call, body.clone()).await, (good, false), "{call}");
     }
@@ -249,6 +256,56 @@ async fn a_login_is_not_failed_by_what_comes_after_its_decision() {
         dry_from(&world, call);
         world.login(OLD).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn after_an_outage_calls_are_tried_again_as_before() {
+    let world = World::new().await;
+    world.proxy.plan(|_, _| Fate::refused("InternalServerError"));
+    let tries = async || {
+        let before = world.proxy.passed().len();
+        world.find().await.unwrap_err();
+        world.proxy.passed().len() - before
+    };
+    while tries().await > 1 {}
+    world.pass_seconds(10);
+    world.proxy.plan(|place, _| if place == 0 { Fate::Lost } else { Fate::Untouched });
+    world.find().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_moves_while_it_is_looked_for_is_found() {
+    let world = World::new().await;
+    world.register(OLD).await.unwrap();
+    let client = world.dynamo.client.clone();
+    let key = |address: &str| AttributeValue::S(address.to_owned());
+    let row = client.get_item().table_name("t-users").key("email", key("ann@example.com"));
+    let mut row = row.send().await.unwrap().item.unwrap();
+    let canonical = row.clone();
+    let away = client.delete_item().table_name("t-users").key("email", key("ann@example.com"));
+    row.insert("email".to_owned(), key("Ann@Example.com"));
+    let put = |item| client.put_item().table_name("t-users").set_item(Some(item));
+    // Between the two reads, whichever comes first.
+    put(row).send().await.unwrap();
+    away.send().await.unwrap();
+    let gate = Arc::new(Notify::new());
+    let open = Arc::clone(&gate);
+    world.proxy.plan(
+        move |place, _| {
+            if place == 1 { Fate::Held(Arc::clone(&open)) } else { Fate::Untouched }
+        },
+    );
+    let email = Email::parse_with_spelling("Ann@Example.com").unwrap();
+    let found = world.users.find_by_email(&email);
+    let moved = async {
+        world.proxy.reached(1).await;
+        put(canonical).send().await.unwrap();
+        let old = client.delete_item().table_name("t-users").key("email", key("Ann@Example.com"));
+        old.send().await.unwrap();
+        gate.notify_one();
+    };
+    let (found, ()) = tokio::join!(found, moved);
+    assert!(found.unwrap().is_some());
 }
 
 /// Whoever reads the index may be shown what is no longer so.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What becomes of a call.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) enum Fate {
     AnswerLost,
     /// The connection breaks before the call lands.
     Lost,
+    /// The call waits until it is told to go on.
+    Held(Arc<Notify>),
     /// No answer ever comes.
     Silence,
     Untouched,
@@ -45,6 +48,7 @@ pub(crate) struct Proxy {
 struct State {
     plan: Plan,
     passed: Vec<Passed>,
+    came: Arc<Notify>,
 }
 
 impl Proxy {
@@ -52,7 +56,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let plan: Plan = Box::new(|_, _| Fate::Untouched);
-        let state = Arc::new(Mutex::new(State { plan, passed: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { plan, passed: Vec::new(), came: Arc::default() }));
         let (upstream, shared) =
             (upstream.trim_start_matches("http://").to_owned(), Arc::clone(&state));
         tokio::spawn(async move {
@@ -71,6 +75,14 @@ impl Proxy {
         state.passed.clear();
     }
 
+    /// Waits until the nth call since the plan was made (from 0) has come.
+    pub(crate) async fn reached(&self, call: usize) {
+        let came = Arc::clone(&self.state.lock().unwrap().came);
+        while self.passed().len() <= call {
+            came.notified().await;
+        }
+    }
+
     /// The calls since the plan was made.
     pub(crate) fn passed(&self) -> Vec<Passed> {
         self.state.lock().unwrap().passed.clone()
@@ -86,6 +98,7 @@ async fn serve(client: TcpStream, upstream: &str, state: &Mutex<State>) -> Optio
             let mut state = state.lock().unwrap();
             let place = state.passed.len();
             state.passed.push(Passed { units: (0.0, 0.0) });
+            state.came.notify_one();
             (place, (state.plan)(place, &operation))
         };
         match fate {
@@ -98,7 +111,10 @@ async fn serve(client: TcpStream, upstream: &str, state: &Mutex<State>) -> Optio
                 forward(upstream, &head, &body).await?;
                 return None;
             }
-            Fate::Untouched => {
+            Fate::Held(_) | Fate::Untouched => {
+                if let Fate::Held(gate) = fate {
+                    gate.notified().await;
+                }
                 let (head, body) = forward(upstream, &head, &body).await?;
                 let units = units(&operation, &head, &body);
                 if let Some(passed) = state.lock().unwrap().passed.get_mut(place) {

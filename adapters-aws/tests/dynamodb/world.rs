@@ -1,10 +1,11 @@
 //! The use cases over the DynamoDB stores, everything else being the parts of unit tests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use adapters_aws::dynamodb::{DynamoAttempts, DynamoRateLimiter, DynamoResetTokens, DynamoUsers};
-use adapters_aws::{AwsSettings, dynamodb};
+use adapters_aws::{AwsSettings, clients};
 use adapters_local::{Testing, testing_with};
 use auth_domain::{
     DisplayName, Email, Login, LoginError, LoginRequest, Password, Ports, RegisterError,
@@ -12,6 +13,7 @@ use auth_domain::{
 };
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_types::sdk_config::TimeSource;
 
 use crate::dynamo::Dynamo;
 use crate::proxy::Proxy;
@@ -21,6 +23,7 @@ pub(crate) struct World {
     pub(crate) proxy: Proxy,
     pub(crate) testing: Testing,
     pub(crate) users: DynamoUsers,
+    seconds: Seconds,
 }
 
 pub(crate) const OLD: &str = "correct horse battery";
@@ -34,7 +37,8 @@ impl World {
     pub(crate) async fn with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Self {
         let dynamo = Dynamo::start("t-").await;
         let proxy = Proxy::before(&dynamo.endpoint).await;
-        let client = impatient_client(&proxy.endpoint).await;
+        let seconds = Seconds::default();
+        let client = impatient_client(&proxy.endpoint, seconds.clone()).await;
         let users = DynamoUsers::new(client.clone(), "t-users");
         let testing = testing_with(|ports, settings| {
             ports.users = Arc::new(users.clone());
@@ -44,7 +48,12 @@ impl World {
             ports.limiter = Arc::new(DynamoRateLimiter::new(client, "t-rate-limits"));
             change(ports, settings);
         });
-        Self { dynamo, proxy, testing, users }
+        Self { dynamo, proxy, testing, users, seconds }
+    }
+
+    /// Lets the SDK's clock go on.
+    pub(crate) fn pass_seconds(&self, seconds: u64) {
+        self.seconds.0.fetch_add(seconds, Ordering::SeqCst);
     }
 
     pub(crate) async fn register(&self, password: &str) -> Result<(), RegisterError> {
@@ -81,19 +90,30 @@ impl World {
     }
 }
 
+/// The SDK's clock, by which its quota of retries comes back: it stands still unless it is moved.
+#[derive(Clone, Debug, Default)]
+struct Seconds(Arc<AtomicU64>);
+
+impl TimeSource for Seconds {
+    fn now(&self) -> SystemTime {
+        let seconds = 1_700_000_000 + self.0.load(Ordering::SeqCst);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+}
+
 /// As [`AwsSettings`] makes it, but for shorter patience.
-async fn impatient_client(endpoint: &str) -> Client {
+async fn impatient_client(endpoint: &str, seconds: Seconds) -> Client {
     let mut settings = AwsSettings::default();
     settings.attempt_timeout = Duration::from_millis(250);
-    settings.deadline = Duration::from_secs(2);
     let config = settings.load().await.unwrap().into_builder();
     let config = config
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
+        .time_source(seconds)
         .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
             Credentials::for_tests(),
         ));
-    dynamodb::client(&config.build())
+    clients::dynamodb(&config.build())
 }
 
 pub(crate) fn ann() -> Email {

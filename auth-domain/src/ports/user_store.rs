@@ -27,7 +27,7 @@ pub enum Update {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a row is named by these two")]
 pub struct UserKey {
-    /// The canonical address.
+    /// The address, with the spelling that [`UserStore::find_by_email`] gave it.
     pub email: Email,
     /// The account.
     pub id: UserId,

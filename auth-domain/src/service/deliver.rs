@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Subject};
+use super::{Auth, Subject, is_corrupt};
 use crate::ports::{Put, RateDecision};
 use crate::{
     CredentialVersion, Email, EventKind, Locale, MailContent, MailJob, OutgoingEmail,
@@ -48,18 +48,31 @@ pub enum DeliveryError {
     /// The change that the notice tells of is not yet to be seen.
     #[error("the change is not yet to be seen")]
     NotYet,
-    /// An adapter failed.
+    /// An adapter failed. Where that is not transient it is about the set-up and no fault of this mail's: a
+    /// queue that can should keep the job until somebody mended it.
     #[error(transparent)]
-    Port(#[from] PortError),
+    Port(PortError),
+    /// This mail cannot be sent, whoever tries: the mail service refused it for good, or a row of its account
+    /// cannot be read.
+    #[error("the mail cannot be sent")]
+    Undeliverable(#[source] PortError),
 }
 
 impl DeliveryError {
-    /// Whether the job is to be run again later; otherwise it is to be put aside.
+    /// Whether to run the job again later is worth it.
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::NotYet => true,
             Self::Port(error) => error.is_transient(),
+            Self::Undeliverable(_) => false,
         }
+    }
+}
+
+/// Of the stores.
+impl From<PortError> for DeliveryError {
+    fn from(error: PortError) -> Self {
+        if is_corrupt(&error) { Self::Undeliverable(error) } else { Self::Port(error) }
     }
 }
 
@@ -100,7 +113,7 @@ impl Auth {
             Ok(Delivery::Sent) => EventKind::MailSent,
             Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
             Err(DeliveryError::NotYet) => EventKind::MailWaits,
-            Err(DeliveryError::Port(fault)) => {
+            Err(DeliveryError::Port(fault) | DeliveryError::Undeliverable(fault)) => {
                 self.record_fault(subject, fault);
                 EventKind::MailFailed { transient: fault.is_transient() }
             }
@@ -204,8 +217,11 @@ impl Auth {
     }
 
     async fn send(&self, to: &Email, content: MailContent) -> Result<Delivery, DeliveryError> {
-        self.ports().mailer.send(&OutgoingEmail::new(to.clone(), content)).await?;
-        Ok(Delivery::Sent)
+        match self.ports().mailer.send(&OutgoingEmail::new(to.clone(), content)).await {
+            Ok(()) => Ok(Delivery::Sent),
+            Err(error) if error.is_transient() => Err(DeliveryError::Port(error)),
+            Err(error) => Err(DeliveryError::Undeliverable(error)),
+        }
     }
 }
 

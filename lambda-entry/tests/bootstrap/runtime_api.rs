@@ -1,6 +1,7 @@
 //! The Runtime API of Lambda (version 2018-06-01), and our program as the runtime that polls it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the runtime sent for an event: its response, or the error that it reported.
 pub(crate) type Outcome = Result<Value, Value>;
+
+/// The program: the one that was built for these tests, or the one that `AUTH_TEST_BOOTSTRAP` names, such
+/// as the artefact of a deployment.
+pub(crate) fn bootstrap() -> OsString {
+    let named = std::env::var_os("AUTH_TEST_BOOTSTRAP");
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into())
+}
 
 struct Invocation {
     event: String,
@@ -58,7 +66,7 @@ impl Instance {
             init_error: Mutex::default(),
         });
         let address = serve(Arc::clone(&lambda)).await;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
+        let mut child = Command::new(bootstrap())
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "alcolook-auth")

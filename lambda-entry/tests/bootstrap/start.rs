@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::process::Command;
 
-use crate::runtime_api::Instance;
+use crate::runtime_api::{Instance, bootstrap};
 use crate::world::World;
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn without_any_setting_it_says_which_it_needs() {
 
 #[tokio::test]
 async fn who_starts_it_by_hand_is_told_what_it_is_for() {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+    let mut program = Command::new(bootstrap());
     let output = program.env_clear().output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
