@@ -20,9 +20,10 @@ use crate::fault::port_error;
 /// [`SecretError`].
 ///
 /// **Rotation.** Both the version labelled `AWSCURRENT` and the one labelled `AWSPREVIOUS` are read, so that what
-/// was signed before a rotation still verifies after it. An instance sees a rotation when its `life` is over; until
-/// then it signs with the older secret, which the others accept as the previous one, but refuses what they
-/// sign with the newer one. A second rotation ends everything that the secret before the first had signed.
+/// was signed before a rotation still verifies after it. An instance sees a rotation when its `life` is over. So
+/// for one `life` after a version was made the one before it stays the one to [sign with](Secrets::signing):
+/// by then every instance accepts the newer, provided that all have one `life`, and that the version became
+/// current as soon as it was made. A second rotation ends everything that the secret before the first had signed.
 ///
 /// Of the master secret: rotating it starts the counters of attempts and limits anew, since their keys are
 /// derived from it. Reset links that are out stay good, since a store knows them by their digests; a mail job
@@ -45,10 +46,12 @@ pub struct SecretSource {
 
 /// Current and previous version of a secret. Equal if they are the same versions: the value of a version
 /// never changes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secrets {
     current: Version,
     previous: Option<Version>,
+    /// From when on every instance has the current version.
+    known_everywhere: SystemTime,
 }
 
 #[derive(Clone)]
@@ -83,6 +86,9 @@ pub enum SecretError {
 
 /// After a fetch that failed while an older secret is held.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// A life beyond it is as good as for ever.
+const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
 
 const GET: &str = "secret_source.get";
 const CURRENT: &str = "AWSCURRENT";
@@ -140,13 +146,16 @@ impl SecretSource {
     /// still in use is missed.
     async fn fetch(&self) -> Result<Secrets, SecretError> {
         let current = self.version(CURRENT).await.map_err(|error| not_fetched(&error))?;
+        let made = current.created_date.and_then(|at| SystemTime::try_from(at).ok());
+        let known_everywhere = made.unwrap_or(SystemTime::UNIX_EPOCH) + self.life.min(LONGEST_LIFE);
         let current = Version::of(current)?;
         let previous = match self.version(PREVIOUS).await {
             Ok(output) => self.usable(Version::of(output)),
             Err(error) if is_absent(&error) => None,
             Err(error) => return Err(not_fetched(&error)),
         };
-        Ok(Secrets { previous: previous.filter(|previous| *previous != current), current })
+        let previous = previous.filter(|previous| *previous != current);
+        Ok(Secrets { current, previous, known_everywhere })
     }
 
     async fn version(&self, stage: &str) -> Result<GetSecretValueOutput, GetError> {
@@ -277,11 +286,28 @@ impl PartialEq for Version {
 
 impl Eq for Version {}
 
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.current, &self.previous) == (&other.current, &other.previous)
+    }
+}
+
+impl Eq for Secrets {}
+
 impl Secrets {
     /// The fewest bytes of a secret: an HMAC key must be at least as long as its output (RFC 2104 section 3).
     pub const MIN_BYTES: usize = 32;
 
-    /// What to sign with, and to verify with first. At least [`Secrets::MIN_BYTES`].
+    /// What tokens are signed with at `now`: the current version once every instance knows it, until then the
+    /// previous one, if there is one.
+    pub fn signing(&self, now: SystemTime) -> &[u8] {
+        match self.previous() {
+            Some(previous) if now < self.known_everywhere => previous,
+            _ => self.current(),
+        }
+    }
+
+    /// What keys are derived from, and what verifies first. At least [`Secrets::MIN_BYTES`].
     pub fn current(&self) -> &[u8] {
         &self.current.bytes
     }

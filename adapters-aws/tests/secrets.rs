@@ -9,7 +9,7 @@ mod sdk;
 use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use adapters_aws::{SecretError, SecretSource, Secrets};
 use auth_domain::{PortError, PortErrorKind};
@@ -397,4 +397,29 @@ async fn a_secret_that_became_unusable_does_not_replace_a_good_one() {
     assert_eq!((secrets.version(), secrets.current()), ("v1", FIRST.as_bytes()));
     assert!(log.text().contains("fewer than 32 bytes"), "{}", log.text());
     assert!(!log.text().contains("canary"));
+}
+
+#[tokio::test]
+async fn a_new_version_signs_once_every_instance_knows_it() {
+    let now = SystemTime::now();
+    let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let made = |at: SystemTime| json!({ "SecretString": SECOND, "CreatedDate": seconds(at) });
+    let world = World::new().await;
+    world.put("AWSPREVIOUS", "v1", FIRST);
+    world.stub.put_secret(ID, "AWSCURRENT", "v2", made(now));
+    let secrets = world.get().await.unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(secrets.signing(now), FIRST.as_bytes());
+    assert_eq!(secrets.signing(now + LIFE - 2 * second), FIRST.as_bytes());
+    assert_eq!(secrets.signing(now + LIFE), SECOND.as_bytes());
+    assert_eq!(secrets.current(), SECOND.as_bytes(), "which derives keys at once");
+}
+
+#[tokio::test]
+async fn a_first_version_signs_at_once() {
+    let world = World::new().await;
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let made = json!({ "SecretString": FIRST, "CreatedDate": seconds });
+    world.stub.put_secret(ID, "AWSCURRENT", "v1", made);
+    assert_eq!(world.get().await.unwrap().signing(SystemTime::now()), FIRST.as_bytes());
 }

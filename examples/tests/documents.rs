@@ -37,7 +37,8 @@ fn tests_named_in(document: &str) -> Vec<String> {
 #[test]
 fn every_test_that_a_document_names_exists() {
     let mut text = String::new();
-    for folder in ["auth-domain", "adapters-local", "adapters-http", "examples", "benches"] {
+    let crates = ["auth-domain", "adapters-local", "adapters-http", "adapters-aws", "lambda-entry"];
+    for folder in crates.into_iter().chain(["examples", "benches"]) {
         sources(&root().join(folder), &mut text);
     }
     for document in ["ARCHITECTURE.md", "SECURITY.md"] {

@@ -38,7 +38,13 @@ pub(crate) struct Composition {
 }
 
 /// The versions of the secrets that services were put together with.
-type Versions = (SecretVersions, Option<SecretVersions>);
+#[derive(PartialEq)]
+struct Versions {
+    master: SecretVersions,
+    shared: Option<SecretVersions>,
+    /// Whether tokens are signed by what is current.
+    signs_by_current: bool,
+}
 
 /// The use cases, twice over the same stores.
 #[derive(Clone)]
@@ -98,7 +104,9 @@ impl Composition {
             Some(secret) => Some(secret.versions().await?),
             None => None,
         };
-        let versions = (self.master.versions().await?, shared);
+        let master = self.master.versions().await?;
+        let signs_by_current = master.signing() == master.current();
+        let versions = Versions { master, shared, signs_by_current };
         if let Some((with, services)) = held.as_ref()
             && *with == versions
         {
@@ -112,12 +120,14 @@ impl Composition {
         Ok(services)
     }
 
-    fn auth(&self, (master, shared): &Versions, limiter: &Arc<dyn RateLimiter>) -> Result<Auth> {
+    fn auth(&self, versions: &Versions, limiter: &Arc<dyn RateLimiter>) -> Result<Auth> {
+        let Versions { master, shared, signs_by_current } = versions;
         let current = MasterSecret::new(master.current())?;
         let previous = master.previous().map(MasterSecret::new).transpose()?;
         let profile = self.settings.tokens.clone();
         let verifier = JwtVerifier::from_masters(&current, previous.as_ref(), profile.clone())?;
-        let key = SigningKey::ed25519_from_master(&current);
+        let signing = previous.as_ref().filter(|_| !signs_by_current).unwrap_or(&current);
+        let key = SigningKey::ed25519_from_master(signing);
         let ports = Ports {
             attempts: Arc::clone(&self.attempts),
             clock: Arc::new(SystemClock::new()),

@@ -1,7 +1,7 @@
 //! A secret, wherever the settings say that it is.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use adapters_aws::{SecretSource, Secrets};
 use anyhow::{Context, Result};
@@ -57,6 +57,14 @@ impl SecretVersions {
         match self {
             Self::Fetched(secrets) => secrets.current(),
             Self::Plain(secret) => secret.as_bytes(),
+        }
+    }
+
+    /// What tokens are signed with now.
+    pub(crate) fn signing(&self) -> &[u8] {
+        match self {
+            Self::Fetched(secrets) => secrets.signing(SystemTime::now()),
+            Self::Plain(_) => self.current(),
         }
     }
 
