@@ -570,9 +570,12 @@ fn a_new_stack_is_created_with_ttl_and_without_a_walk() {
 #[test]
 fn what_is_not_set_keeps_its_value() {
     let Some(machine) = Machine::with_new_stack("previous") else { return };
-    machine.answers("parameters", "ServiceName\tAlcoLook\nAllowedOrigins\thttps://a.example,https://b.example\nAlarmTopicArn\t\n");
+    machine.answers(
+        "parameters",
+        "ServiceName\tAlcoLook\nMailReplyTo\thelp@a.example\nAlarmTopicArn\t\n",
+    );
     machine.deploy(&["--set", "ServiceName=Alco \"Look\""]).succeeded();
-    assert_eq!(machine.sent_parameter("AllowedOrigins").as_deref(), Some("previous"));
+    assert_eq!(machine.sent_parameter("MailReplyTo").as_deref(), Some("previous"));
     assert_eq!(machine.sent_parameter("AlarmTopicArn").as_deref(), Some("previous"));
     assert_eq!(machine.sent_parameter("ServiceName").as_deref(), Some("Alco \"Look\""));
     assert_eq!(machine.sent_parameter("ThrottleRate"), None);

@@ -249,6 +249,17 @@ async fn over_http_a_table_that_throttles_for_a_while_shows_nothing_and_for_ever
 }
 
 #[tokio::test]
+async fn over_http_a_register_whose_answer_was_lost_is_a_201_once() {
+    let world = World::new().await;
+    let account = format!(r#"{{"email":"ann@example.com","password":"{OLD}","name":"Ann"}}"#);
+    world.proxy.plan(|place, _| if place == 0 { Fate::AnswerLost } else { Fate::Untouched });
+    assert_eq!(over_http(&world, "register", account.clone()).await.0, 201);
+    assert_eq!(world.rows().await, 1);
+    assert_eq!(over_http(&world, "register", account).await.0, 409);
+    assert_eq!(world.rows().await, 1);
+}
+
+#[tokio::test]
 async fn a_login_is_not_failed_by_what_comes_after_its_decision() {
     for call in [2, 3] {
         let world = World::new().await;
