@@ -4,11 +4,11 @@
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod aws_stub;
+mod log;
 mod sdk;
 
 use std::error::Error;
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use adapters_aws::{SecretError, SecretSource, Secrets};
@@ -16,6 +16,7 @@ use auth_domain::{PortError, PortErrorKind};
 use aws_sdk_secretsmanager::Client;
 use aws_stub::{Answer, AwsStub, Operation};
 use base64ct::{Base64, Encoding};
+use log::Log;
 use sdk::DEADLINE;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -96,34 +97,6 @@ fn assert_tells_nothing(error: &SecretError) {
         source = cause.source();
     }
     assert!(!shown.contains("canary"), "{shown}");
-}
-
-/// What is logged in this thread while the guard lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 // What is given out

@@ -3,12 +3,12 @@
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod aws_stub;
+mod log;
 mod sdk;
 
 use std::future::pending;
-use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use adapters_aws::{MailBatch, SqsMailQueue};
@@ -23,6 +23,7 @@ use auth_domain::{
 };
 use aws_sdk_sqs::Client;
 use aws_stub::{Answer, AwsStub, Operation};
+use log::Log;
 use sdk::DEADLINE;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -93,34 +94,6 @@ async fn kept(world: &Testing, event: &Value, time_left: Duration) -> Vec<String
 fn event(bodies: &[&str]) -> Value {
     let record = |(i, body)| json!({ "messageId": format!("message-{i}"), "body": body });
     json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() })
-}
-
-/// What is logged in this thread while the guard lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 // The queue
