@@ -31,8 +31,14 @@ TEXT
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(dirname "$here")"
 template="$here/template.yaml"
-output="${CARGO_TARGET_DIR:-$root/target}/deploy"
+output="${CARGO_TARGET_DIR:-$root/target}"
+mkdir -p "$output"
+output="$(cd "$output" && pwd)"
+export CARGO_TARGET_DIR="$output"
+output="$output/deploy"
 stage=prod
+# No pager between an error and who should read it.
+export AWS_PAGER=''
 
 # Every route of the template: path, verb, and the logical ids of its resource and its method.
 routes=(
@@ -220,7 +226,7 @@ built_by_cargo_lambda() { # architecture; prints the program's path
     [[ -d "$(libraries_for "$1")" ]] || refuse "Rust's libraries for $1 are missing: rustup target add $target (or --set Architecture=, or --artifact)"
     (cd "$root" && cargo lambda build --profile lambda --disable-optimizations --locked \
         -p lambda-entry --bin bootstrap "$flag") >&2
-    printf '%s' "${CARGO_TARGET_DIR:-$root/target}/lambda/bootstrap/bootstrap"
+    printf '%s' "$CARGO_TARGET_DIR/lambda/bootstrap/bootstrap"
 }
 
 check_program() { # architecture; a program on standard input
@@ -371,6 +377,10 @@ check_account() {
         grep -q NotFound "$work/fault" || explain "look at the SES identity $identity"
         verified=False
     fi
+    case "@$(setting MailFrom '')" in
+        "@$identity" | @*"@$identity" | @*."$identity") ;;
+        *) refuse "MailFrom is neither the SES identity $identity nor an address under it" ;;
+    esac
     [[ "$verified" == True ]] || refuse "the SES identity $identity is not verified in $region: no mail could be sent"
     production="$(ask 'look at the SES account' sesv2 get-account --query ProductionAccessEnabled)"
     [[ "$production" == True ]] ||
@@ -384,12 +394,12 @@ check_account() {
         # Only its length and how it is dressed leave the CLI.
         # shellcheck disable=SC2016 # JMESPath's literals
         aws secretsmanager get-secret-value --secret-id "$secret" --region "$region" --output text --query \
-            '[length(SecretString), ends_with(SecretString, `"\n"`) || starts_with(SecretString, `"{"`) || starts_with(SecretString, `"\""`)]' \
+            '[length(SecretString), ends_with(SecretString, `"\n"`) || ends_with(SecretString, `" "`) || starts_with(SecretString, `" "`) || starts_with(SecretString, `"{"`) || starts_with(SecretString, `"["`) || starts_with(SecretString, `"\""`)]' \
             >"$work/secret" 2>/dev/null || printf 'unknown' >"$work/secret"
         read -r length dressed <"$work/secret" || true
         if [[ "$length" =~ ^[0-9]+$ ]]; then
             ((length >= 32)) || refuse "the shared secret has $length characters, and the service refuses fewer than 32 bytes; see the guide"
-            [[ "$dressed" != True ]] || refuse 'the shared secret ends in a line break or is JSON or quoted; it must be the bare text'
+            [[ "$dressed" != True ]] || refuse 'the shared secret begins or ends with a blank or line break, or is JSON or quoted; it must be the bare text'
         else
             say 'warning    the shared secret could not be checked; it needs 32 bytes and must be the bare text'
         fi
@@ -475,6 +485,7 @@ drop_change_set() {
 
 refuse_change_set() {
     drop_change_set
+    say_sign_up >&2
     refuse "$1"
 }
 
@@ -578,21 +589,60 @@ confirm() {
 }
 
 run_change_set() {
-    local waiter='stack-update-complete'
+    local waiter='stack-update-complete' status
     [[ "$exists" == true ]] || waiter='stack-create-complete'
     ask 'run the change set' cloudformation execute-change-set --stack-name "$stack" --change-set-name "$change_set"
     say "running    $change_set (an index on a large table takes minutes)"
     aws cloudformation wait "$waiter" --stack-name "$stack" --region "$region" 2>/dev/null && return
+    status="$(ask 'read how it ended' cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus')"
+    if [[ "$status" == *_IN_PROGRESS && "$status" != *ROLLBACK* ]]; then
+        say_way_back >&2
+        refuse "the update still runs ($status), longer than this waits: wait for its end, then run this again"
+    fi
     ask 'read what failed' cloudformation describe-stack-events --stack-name "$stack" --max-items 60 --query \
         "StackEvents[?ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId,ResourceStatusReason]" >&2
     say_way_back >&2
     refuse 'the update failed, and CloudFormation takes it back; the reasons are above'
 }
 
+# What step 6 of the guide stopped.
+say_sign_up() {
+    [[ "$switching" == false ]] ||
+        say 'If sign-up was stopped for the walk and the old functions are to go on, start it again:' \
+            "  aws lambda delete-function-concurrency --region $region --function-name alcolook-user-register"
+}
+
 say_way_back() {
     [[ -n "${served_before:-}" ]] || return 0
+    say_sign_up
     say "The stage served deployment $served_before before. While the functions behind it exist, this goes back to it:" \
         "  aws apigateway update-stage --region $region --rest-api-id $api --stage-name $stage --patch-operations op=replace,path=/deploymentId,value=$served_before"
+}
+
+# The function answers by itself: its settings are good, and its secrets can be read.
+probe() {
+    # shellcheck disable=SC2016 # a stage's name, not the shell's
+    local function event='{"rawPath":"/healthz","requestContext":{"stage":"$default","http":{"method":"GET"}}}'
+    function="$(output_of AuthFunctionName)"
+    ask 'ask the new function how it is' lambda invoke --function-name "$function" \
+        --cli-binary-format raw-in-base64-out --payload "$event" "$work/answer" >/dev/null
+    if ! grep -q '"statusCode":200' "$work/answer"; then
+        sed 's/^/    /' "$work/answer" >&2
+        say_way_back >&2
+        refuse "the function $function does not answer: its log says which setting or secret is wrong"
+    fi
+    say "answers    $function"
+}
+
+# Somebody may have gone back to an older deployment.
+check_release() {
+    local release serves
+    release="$(ask "find the stack's release" cloudformation list-stack-resources --stack-name "$stack" --query \
+        "StackResourceSummaries[?starts_with(LogicalResourceId, 'ApiRelease') && ResourceStatus!='DELETE_COMPLETE' && ResourceStatus!='DELETE_SKIPPED'].PhysicalResourceId")"
+    serves="$(ask 'read the stage' apigateway get-stage --rest-api-id "$api" --stage-name "$stage" --query deploymentId)"
+    [[ " ${release//[$'\t\n']/ } " == *" $serves "* ]] ||
+        say "warning    the stage serves deployment $serves, and the stack's is $release. To serve that:" \
+            "  aws apigateway update-stage --region $region --rest-api-id $api --stage-name $stage --patch-operations op=replace,path=/deploymentId,value=$release"
 }
 
 output_of() { # output's key
@@ -653,7 +703,7 @@ say_plan() {
         "  4. upload $zip to s3://${bucket:-(--bucket)}/$code_key" \
         '  5. make a change set and show it; refuse one that replaces or removes the API, one of its paths, a table or a secret' \
         '  6. when taking over: refuse to take away a role in use; walk the addresses, and refuse while any is not canonical' \
-        '  7. ask, run the change set and wait' \
+        '  7. ask, run the change set, wait, and ask the new function how it is' \
         "  8. set throttling, access log and tracing on the stage $stage" \
         '  9. print the URL'
     [[ -z "$missing" ]] || say "Still to be set, unless the stack has them: $missing"
@@ -674,16 +724,19 @@ deploy() {
         [[ "$switching" == false ]] || walk_addresses
         confirm
         run_change_set
+        # Before anything else can fail: these two are not said again.
+        say_way_back
+        [[ "$switching" == false ]] || say "Now walk again: canonicalize-addresses --table $(setting TablePrefix alcolook-)users --apply"
     else
         served_before=''
         say 'unchanged  the stack is as the template says'
     fi
     api="$(physical_id ApiGateway)"
+    probe
+    check_release
     set_stage
     url="$(output_of ApiGatewayUrl)"
     say '' "URL: $url"
-    say_way_back
-    [[ "$switching" == false ]] || say "Now walk again: canonicalize-addresses --table $(setting TablePrefix alcolook-)users --apply"
     [[ -z "$next_ttl" ]] || say "$next_ttl"
 }
 

@@ -2,9 +2,10 @@
 //! program, of an empty program over `lambda_http` (`examples/empty.rs`), and of a Python function that
 //! imports boto3 and makes the same four clients, if `AUTH_TEST_MOTO` names a python that has boto3.
 //!
-//! `cargo bench -p lambda-entry --bench cold_start`
+//! `cargo bench --profile lambda -p lambda-entry --bench cold_start`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -27,7 +28,7 @@ const SECRET: &str = r#"{"ARN":"arn","Name":"master","VersionId":"1","SecretStri
 const HEALTH: &str = r#"{"rawPath":"/healthz","requestContext":{"stage":"$default","http":{"method":"GET","sourceIp":"203.0.113.7"}}}"#;
 
 fn main() {
-    let rounds = if std::env::args().any(|argument| argument == "--test") { 1 } else { ROUNDS };
+    let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
     let lambda = TcpListener::bind("127.0.0.1:0").unwrap();
     let secrets = serve_secrets();
     let ours = PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"));
@@ -81,11 +82,13 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
 }
 
 /// `cargo bench` builds no examples.
-/// By the profile that ours was built by, whose name is its folder's.
+/// By the profile that ours was built by, whose name is its folder's, but for that of debug builds.
 fn build_empty(ours: &Path) -> PathBuf {
+    let profile = ours.parent().and_then(Path::file_name).unwrap();
+    let profile = if profile == "debug" { OsStr::new("dev") } else { profile };
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--example", "empty", "--profile"]);
-    build.arg(ours.parent().and_then(Path::file_name).unwrap());
+    build.arg(profile);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(build.status().unwrap().success());
     ours.with_file_name("examples").join("empty")

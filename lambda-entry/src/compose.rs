@@ -157,7 +157,9 @@ fn compatibility_issuer(
     shared: Option<&SecretVersions>,
 ) -> Result<Option<Arc<dyn TokenIssuer>>> {
     let Some(shared) = shared else { return Ok(None) };
-    let distinct = master.current() != shared.current();
+    let distinct = [Some(master.current()), master.previous()]
+        .iter()
+        .all(|master| *master != Some(shared.current()));
     ensure!(distinct, "AUTH_COMPATIBILITY_SECRET_ARN holds the same as AUTH_MASTER_SECRET_ARN");
     Ok(Some(Arc::new(CompatibilityIssuer::new(shared.current())?)))
 }

@@ -45,6 +45,7 @@ case "$all" in
     *OutputKey==*) name="${all##*OutputKey==\'}"; name="output.${name%%\'*}" ;;
     *ResourceChange.*Action*) name=changes ;;
     *RequiresRecreation*) name=causes ;;
+    *starts_with*ApiRelease*) name=release ;;
     *StatusReason*ResourceStatus* | *ResourceStatus*) name=events ;;
     *StatusReason*) name=reason ;;
     *describe-stack-resource*) name="physical.$(value_of --logical-resource-id)" ;;
@@ -54,6 +55,9 @@ case "$all" in
     *create-change-set*)
         file="$(value_of --parameters)"; cp "${file#file://}" "$FAKE/sent.parameters"
         file="$(value_of --template-body)"; cp "${file#file://}" "$FAKE/sent.template" ;;
+    *"lambda invoke"*)
+        for word in "$@"; do [[ "$word" != */answer ]] || file="$word"; done
+        if [[ -e "$FAKE/answer" ]]; then cp "$FAKE/answer" "$file"; else printf '{"statusCode":200}' >"$file"; fi ;;
     *update-stage*) file="$(value_of --patch-operations)"; cp "${file#file://}" "$FAKE/sent.stage" ;;
 esac
 if [[ -e "$FAKE/$name.fault" ]]; then cat "$FAKE/$name.fault" >&2; exit 255; fi
@@ -140,6 +144,8 @@ impl Machine {
             ("physical.ForgotPasswordFunction", "alcolook-forgot-password\n"),
             ("lambda.list-functions", "alcolook-user-login\nalcolook-user-register\n"),
             ("deployment", "old111\n"),
+            ("release", "new222\told111\n"),
+            ("output.AuthFunctionName", "auth-function\n"),
             ("destination", "None\n"),
             (
                 "apigateway.get-resources",
@@ -376,6 +382,47 @@ fn an_identity_that_ses_has_not_verified_is_refused() {
     machine.answers("sesv2.get-email-identity.fault", "An error occurred (NotFoundException)");
     machine.deploy(&[]).refused("alcolook-app.com is not verified");
     machine.nothing_ran();
+}
+
+#[test]
+fn a_sender_that_does_not_belong_to_the_identity_is_refused() {
+    let Some(machine) = Machine::with_live_stack("sender") else { return };
+    machine.deploy(&["--set", "MailFrom=noreply@evil-alcolook-app.com"]).refused("MailFrom");
+    machine.nothing_ran();
+    machine.deploy(&["--set", "MailFrom=noreply@mail.alcolook-app.com"]).succeeded();
+    machine.deploy(&["--set", "SesIdentity=noreply@alcolook-app.com"]).succeeded();
+}
+
+#[test]
+fn a_function_that_does_not_answer_is_told_with_the_way_back() {
+    let Some(machine) = Machine::with_live_stack("mute") else { return };
+    machine.answers("answer", r#"{"errorType":"Runtime.InitError","errorMessage":"AUTH_ISSUER"}"#);
+    let ended = machine.deploy(&[]);
+    for said in
+        ["does not answer", "AUTH_ISSUER", "value=old111", "delete-function-concurrency", "--apply"]
+    {
+        assert!(ended.said.contains(said), "{said}: {}", ended.said);
+    }
+    ended.refused("does not answer");
+    assert!(!machine.was_asked("update-stage --rest-api-id"));
+}
+
+#[test]
+fn a_stage_that_serves_an_older_deployment_is_told_with_the_way_forward() {
+    let Some(machine) = Machine::with_new_stack("older") else { return };
+    machine.answers("release", "new222\n");
+    let ended = machine.deploy(&[]);
+    assert!(ended.said.contains("value=new222"), "{}", ended.said);
+    ended.succeeded();
+}
+
+#[test]
+fn who_does_not_switch_is_told_to_start_sign_up_again() {
+    let Some(machine) = Machine::with_live_stack("not_now") else { return };
+    machine.walk_exits(2);
+    let ended = machine.deploy(&[]);
+    assert!(ended.said.contains("delete-function-concurrency"), "{}", ended.said);
+    ended.refused("not canonical");
 }
 
 #[test]

@@ -532,6 +532,7 @@ fn each_function_may_do_what_its_use_cases_do_and_nothing_else() {
         "logs:CreateLogStream MailLogGroup",
         "logs:PutLogEvents MailLogGroup",
         "secretsmanager:GetSecretValue MasterSecret",
+        &format!("{SES}identity/${{MailFrom}}"),
         &format!("{SES}identity/a.example"),
         "sqs:DeleteMessage MailQueue",
         "sqs:GetQueueAttributes MailQueue",

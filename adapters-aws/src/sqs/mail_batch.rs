@@ -5,6 +5,7 @@ use auth_domain::{Auth, DeliveryError};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use super::mail_job;
 
@@ -20,8 +21,7 @@ pub struct MailBatch {
 #[serde(rename_all = "camelCase")]
 struct Record {
     message_id: String,
-    #[serde(default)]
-    body: String,
+    body: Option<String>,
 }
 
 /// What Lambda is to answer: the messages that stay in the queue. It takes effect only if the function's
@@ -65,7 +65,8 @@ impl MailBatch {
             while running.len() < JOBS_AT_ONCE && Instant::now() < end {
                 let Some((index, record)) = waiting.next() else { break };
                 let auth = auth.clone();
-                running.spawn(async move { record.deliver(&auth).await.then_some(index) });
+                let deliver = async move { record.deliver(&auth).await.then_some(index) };
+                running.spawn(deliver.in_current_span());
             }
             match timeout_at(end, running.join_next()).await {
                 Ok(Some(Ok(Some(done)))) => kept[done] = None,
@@ -83,7 +84,7 @@ impl MailBatch {
 impl Record {
     /// Whether SQS may forget the message.
     async fn deliver(&self, auth: &Auth) -> bool {
-        match mail_job::read(&self.body) {
+        match mail_job::read(self.body.as_deref().unwrap_or_default()) {
             Ok(job) => {
                 matches!(auth.deliver(&job).await, Ok(_) | Err(DeliveryError::Undeliverable(_)))
             }
