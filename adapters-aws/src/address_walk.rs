@@ -40,11 +40,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
-use crate::dynamodb::{EMAIL, USER_ID};
+use crate::dynamodb::{EMAIL, Item, USER_ID};
 use crate::fault::port_error;
 use relocation::{Answer, Relocation};
-
-type Item = HashMap<String, AttributeValue>;
 
 /// All that a finding needs. What a Scan costs does not depend on it.
 const KEY_AND_ID: &str = "email, user_id";

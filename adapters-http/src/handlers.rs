@@ -54,7 +54,8 @@ pub(crate) async fn register(State(service): State<Service>, request: Request) -
             password: password(&mut call.fields, "password")?,
             name: DisplayName::parse(&call.fields.take("name"))?,
         };
-        let account = service.in_time(service.auth.register(request, &call.context)).await?;
+        let account =
+            service.options.in_time(service.auth.register(request, &call.context)).await?;
         Ok(Account::new(account.user_id, &account.email, &account.name))
     };
     service.answer(request, &["email", "password", "name"], success, work).await
@@ -67,7 +68,7 @@ pub(crate) async fn login(State(service): State<Service>, request: Request) -> R
             email: Email::parse_with_spelling(&call.fields.take("email"))?,
             password: password(&mut call.fields, "password")?,
         };
-        let login = service.in_time(service.auth.login(request, &call.context)).await?;
+        let login = service.options.in_time(service.auth.login(request, &call.context)).await?;
         Ok(tokens(&login))
     };
     service.answer(request, &["email", "password"], success, work).await
@@ -90,7 +91,7 @@ pub(crate) async fn forgot_password(State(service): State<Service>, request: Req
     let work = async |service: Service, mut call: Call| {
         let email = Email::parse(&call.fields.take("email"))?;
         let asked = service.auth.request_password_reset(email, &call.context);
-        service.in_time(asked).await?;
+        service.options.in_time(asked).await?;
         Ok(Nothing {})
     };
     service.answer(request, &["email"], success, work).await
@@ -106,7 +107,7 @@ pub(crate) async fn reset_password(State(service): State<Service>, request: Requ
         // A client that hangs up must not spend its link for nothing: once begun, a reset is finished or
         // given up in its time, whoever waits. The time runs inside, so that nothing outlives an answer.
         let reset = async move {
-            service.in_time(service.auth.reset_password(request, &call.context)).await
+            service.options.in_time(service.auth.reset_password(request, &call.context)).await
         };
         match tokio::spawn(reset).await {
             Ok(outcome) => outcome.map(|()| Nothing {}),

@@ -61,15 +61,6 @@ struct Service {
     options: Arc<HttpOptions>,
 }
 
-impl Service {
-    async fn in_time<T, E: Into<Problem>>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Problem> {
-        self.options.in_time(work).await
-    }
-}
-
 /// A whole server's router: [`routes`], `GET /healthz`, and problem+json for unknown paths. For a server
 /// of its own, a Lambda, or [`Router::nest`] under a path of yours.
 ///

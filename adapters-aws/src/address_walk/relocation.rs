@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Put, T
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use uuid::Uuid;
 
-use super::{Item, key};
-use crate::dynamodb::{EMAIL, PLAINTEXT_RESETS, USER_ATTRIBUTES};
+use super::key;
+use crate::dynamodb::{EMAIL, Item, PLAINTEXT_RESETS, USER_ATTRIBUTES};
 use crate::fault::port_error;
 
 const OPERATION: &str = "address_walk.move";

@@ -5,10 +5,9 @@ use async_trait::async_trait;
 use auth_domain::ports::AttemptStore;
 use auth_domain::{Attempt, AttemptPolicy, LimitKey, PortError, Timestamp};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
-use super::conditional::{OperationId, absent, names};
+use super::conditional::{self, IS_NOT_THIS_CALL, Outcome, absent, names};
 use super::layout::{Item, KEY, attempt_state, corrupt, limit_key, number, text, ttl};
 use crate::fault::port_error;
 
@@ -30,8 +29,6 @@ const CLEAR: &str = "attempt_store.clear";
 const KEPT: Duration = Duration::from_hours(365 * 24);
 const ADD_ONE: &str = "SET #count = if_not_exists(#count, :zero) + :one, #last = :last, \
      #ttl = :ttl, #operation_id = :operation_id";
-const IS_NOT_THIS_CALL: &str =
-    "(attribute_not_exists(#operation_id) OR #operation_id <> :operation_id)";
 
 impl DynamoAttempts {
     /// Counts in the table of this name.
@@ -48,10 +45,9 @@ impl AttemptStore for DynamoAttempts {
         now: Timestamp,
         policy: &AttemptPolicy,
     ) -> Result<Attempt, PortError> {
-        let operation_id = OperationId::new();
         let Admission { condition, values } = Admission::of(policy, now);
         let condition = format!("{IS_NOT_THIS_CALL} AND ({condition})");
-        let answer = self
+        let request = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -64,24 +60,11 @@ impl AttemptStore for DynamoAttempts {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":last", number(now.as_micros()))
             .expression_attribute_values(":ttl", ttl(now + KEPT))
-            .expression_attribute_values(":operation_id", operation_id.value())
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match &answer {
-            Ok(answer) => let_in(answer.attributes().ok_or_else(|| absent(BEGIN))?),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let old = failed.item().ok_or_else(|| absent(BEGIN))?;
-                    if operation_id.wrote(old) {
-                        let_in(old)
-                    } else {
-                        turned_away(old, policy, now)
-                    }
-                }
-                _ => Err(port_error(BEGIN, error)),
-            },
+            .return_values(ReturnValue::AllNew);
+        match conditional::update(request, BEGIN).await? {
+            Outcome::Written(Some(item)) => let_in(&item),
+            Outcome::Refused(Some(item)) => turned_away(&item, policy, now),
+            Outcome::Written(None) | Outcome::Refused(None) => Err(absent(BEGIN)),
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use auth_domain::{PortError, PortErrorKind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use uuid::Uuid;
 
@@ -12,19 +14,19 @@ use super::layout::{Item, OPERATION_ID, text};
 use crate::fault::port_error;
 
 /// Names one call of a port, so that a write which landed while its answer was lost is known again.
-pub(super) struct OperationId(String);
+struct OperationId(String);
 
 impl OperationId {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self(Uuid::new_v4().simple().to_string())
     }
 
-    pub(super) fn value(&self) -> AttributeValue {
+    fn value(&self) -> AttributeValue {
         text(self.0.as_str())
     }
 
     /// Whether this very call wrote the item.
-    pub(super) fn wrote(&self, item: &Item) -> bool {
+    fn wrote(&self, item: &Item) -> bool {
         item.get(OPERATION_ID).and_then(|id| id.as_s().ok()) == Some(&self.0)
     }
 }
@@ -66,6 +68,42 @@ pub(super) async fn put_new(
         Err(error) => match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 Ok(failed.item().is_some_and(|item| operation_id.wrote(item)))
+            }
+            _ => Err(port_error(operation, &error)),
+        },
+    }
+}
+
+/// What came of an update.
+pub(super) enum Outcome {
+    /// The condition did not hold; the item as it is.
+    Refused(Option<Item>),
+    /// This call wrote it, now or by a try whose answer was lost; the item, if the request asks for it.
+    Written(Option<Item>),
+}
+
+/// For conditions that hold again once the write has landed: then it is not done twice.
+pub(super) const IS_NOT_THIS_CALL: &str =
+    "(attribute_not_exists(#operation_id) OR #operation_id <> :operation_id)";
+
+/// Sends an update that sets `#operation_id = :operation_id` among other things.
+pub(super) async fn update(
+    request: UpdateItemFluentBuilder,
+    operation: &'static str,
+) -> Result<Outcome, PortError> {
+    let operation_id = OperationId::new();
+    let answer = request
+        .expression_attribute_values(":operation_id", operation_id.value())
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match answer {
+        Ok(answer) => Ok(Outcome::Written(answer.attributes)),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let old = failed.item().cloned();
+                let ours = old.as_ref().is_some_and(|item| operation_id.wrote(item));
+                Ok(if ours { Outcome::Written(old) } else { Outcome::Refused(old) })
             }
             _ => Err(port_error(operation, &error)),
         },

@@ -83,7 +83,7 @@ pub(crate) const PLAINTEXT_RESETS: &[&str] = &["reset_created", "reset_expires",
 /// What a key of our own reset rows begins with; those of the replaced system are UUIDs.
 pub(super) const DIGEST_PREFIX: &str = "sha256:";
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Why a row cannot be read. Names the attribute, never what it holds.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

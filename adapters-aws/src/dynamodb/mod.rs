@@ -40,7 +40,7 @@ mod users;
 
 pub use attempts::DynamoAttempts;
 #[cfg(feature = "tools")]
-pub(crate) use layout::{EMAIL, PLAINTEXT_RESETS, USER_ATTRIBUTES, USER_ID};
+pub(crate) use layout::{EMAIL, Item, PLAINTEXT_RESETS, USER_ATTRIBUTES, USER_ID};
 pub use layout::{RowFault, TableNames};
 pub use rate_limiter::DynamoRateLimiter;
 pub use reset_tokens::DynamoResetTokens;

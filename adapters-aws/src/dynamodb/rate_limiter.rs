@@ -4,12 +4,9 @@ use async_trait::async_trait;
 use auth_domain::ports::{RateDecision, RateLimiter};
 use auth_domain::{LimitKey, PortError, RateLimit, Timestamp};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 
-use super::conditional::{OperationId, names};
+use super::conditional::{self, IS_NOT_THIS_CALL, Outcome, names};
 use super::layout::{KEY, limit_key, number, text, ttl};
-use crate::fault::port_error;
 
 /// Hits, counted in a DynamoDB table: one write for each.
 ///
@@ -26,8 +23,7 @@ const HIT: &str = "rate_limiter.hit";
 
 const ADD_ONE: &str = "SET #count = if_not_exists(#count, :zero) + :one, #ttl = :ttl, \
      #operation_id = :operation_id";
-const IS_WITHIN: &str = "(attribute_not_exists(#operation_id) OR #operation_id <> :operation_id) \
-     AND (attribute_not_exists(#count) OR #count < :burst)";
+const IS_WITHIN: &str = "(attribute_not_exists(#count) OR #count < :burst)";
 
 impl DynamoRateLimiter {
     /// Counts in the table of this name.
@@ -44,35 +40,24 @@ impl RateLimiter for DynamoRateLimiter {
         limit: RateLimit,
         now: Timestamp,
     ) -> Result<RateDecision, PortError> {
-        let operation_id = OperationId::new();
         let window = Window::of(key, limit, now);
-        let answer = self
+        let condition = format!("{IS_NOT_THIS_CALL} AND {IS_WITHIN}");
+        let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .key(KEY, text(window.row_key(key, limit)))
             .update_expression(ADD_ONE)
-            .condition_expression(IS_WITHIN)
-            .set_expression_attribute_names(Some(names(&[ADD_ONE, IS_WITHIN])))
+            .condition_expression(&condition)
+            .set_expression_attribute_names(Some(names(&[ADD_ONE, &condition])))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":burst", number(limit.burst))
-            .expression_attribute_values(":ttl", ttl(now + window.left))
-            .expression_attribute_values(":operation_id", operation_id.value())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(RateDecision::Allow),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let ours = failed.item().is_some_and(|item| operation_id.wrote(item));
-                    let denied = RateDecision::Deny { retry_after: window.left };
-                    Ok(if ours { RateDecision::Allow } else { denied })
-                }
-                _ => Err(port_error(HIT, &error)),
-            },
-        }
+            .expression_attribute_values(":ttl", ttl(now + window.left));
+        Ok(match conditional::update(request, HIT).await? {
+            Outcome::Written(_) => RateDecision::Allow,
+            Outcome::Refused(_) => RateDecision::Deny { retry_after: window.left },
+        })
     }
 }
 

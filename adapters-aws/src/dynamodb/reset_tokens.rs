@@ -2,10 +2,9 @@ use async_trait::async_trait;
 use auth_domain::ports::{Put, ResetTokenStore};
 use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
-use super::conditional::{OperationId, absent, names, put_new};
+use super::conditional::{self, Outcome, absent, names, put_new};
 use super::layout::{
     DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, corrupt, digest_key, reset_item, reset_record, text,
     time,
@@ -73,8 +72,7 @@ impl ResetTokenStore for DynamoResetTokens {
         digest: TokenDigest,
         now: Timestamp,
     ) -> Result<Option<ResetRecord>, PortError> {
-        let operation_id = OperationId::new();
-        let answer = self
+        let request = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -86,20 +84,11 @@ impl ResetTokenStore for DynamoResetTokens {
             .expression_attribute_values(":used", AttributeValue::Bool(true))
             .expression_attribute_values(":unused", AttributeValue::Bool(false))
             .expression_attribute_values(":now", time(now))
-            .expression_attribute_values(":operation_id", operation_id.value())
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let consumed = match &answer {
-            Ok(answer) => Some(answer.attributes().ok_or_else(|| absent(CONSUME))?),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    failed.item().filter(|item| operation_id.wrote(item))
-                }
-                _ => return Err(port_error(CONSUME, error)),
-            },
-        };
-        consumed.map(reset_record).transpose().map_err(corrupt(CONSUME))
+            .return_values(ReturnValue::AllNew);
+        match conditional::update(request, CONSUME).await? {
+            Outcome::Written(Some(item)) => reset_record(&item).map(Some).map_err(corrupt(CONSUME)),
+            Outcome::Written(None) => Err(absent(CONSUME)),
+            Outcome::Refused(_) => Ok(None),
+        }
     }
 }

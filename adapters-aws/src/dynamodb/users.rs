@@ -2,13 +2,12 @@ use async_trait::async_trait;
 use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
 use auth_domain::{CredentialVersion, Email, PortError, Timestamp, User, UserId};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::conditional::{OperationId, names, put_new};
+use super::conditional::{self, Outcome, names, put_new};
 use super::layout::{
     EMAIL, Item, USER_ID_INDEX, corrupt, email_key, number, text, time, user, user_item, version,
 };
@@ -121,7 +120,6 @@ impl UserStore for DynamoUsers {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        let operation_id = OperationId::new();
         let condition = if update.expected == CredentialVersion::FIRST {
             HAS_FIRST_VERSION
         } else {
@@ -132,11 +130,11 @@ impl UserStore for DynamoUsers {
             .expression_attribute_values(":expected", version(update.expected))
             .expression_attribute_values(":next", version(update.next))
             .expression_attribute_values(":password_hash", text(update.password_hash.expose()))
-            .expression_attribute_values(":updated_at", time(update.updated_at))
-            .expression_attribute_values(":operation_id", operation_id.value())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let outcome = request.send().await;
-        outcome_of(UPDATE_CREDENTIALS, outcome, |old| operation_id.wrote(old))
+            .expression_attribute_values(":updated_at", time(update.updated_at));
+        Ok(match conditional::update(request, UPDATE_CREDENTIALS).await? {
+            Outcome::Written(_) => Update::Updated,
+            Outcome::Refused(_) => Update::Stale,
+        })
     }
 
     /// Written twice it says the same, so it needs no operation id.
@@ -145,7 +143,13 @@ impl UserStore for DynamoUsers {
             .update(key, SET_LAST_LOGIN, IS_THEIRS)
             .expression_attribute_values(":at", time(at))
             .expression_attribute_values(":first", number(CredentialVersion::FIRST.get()));
-        outcome_of(TOUCH_LAST_LOGIN, request.send().await, |_| false)
+        match request.send().await {
+            Ok(_) => Ok(Update::Updated),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(Update::Stale),
+                _ => Err(port_error(TOUCH_LAST_LOGIN, &error)),
+            },
+        }
     }
 
     /// After an answer that was lost it may say [`Update::Stale`] of its own work: the row is gone.
@@ -165,22 +169,5 @@ impl UserStore for DynamoUsers {
                 _ => Err(port_error(DELETE, &error)),
             },
         }
-    }
-}
-
-fn outcome_of<T>(
-    operation: &'static str,
-    outcome: Result<T, SdkError<UpdateItemError>>,
-    is_ours: impl FnOnce(&Item) -> bool,
-) -> Result<Update, PortError> {
-    match outcome {
-        Ok(_) => Ok(Update::Updated),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let ours = failed.item().is_some_and(is_ours);
-                Ok(if ours { Update::Updated } else { Update::Stale })
-            }
-            _ => Err(port_error(operation, &error)),
-        },
     }
 }
