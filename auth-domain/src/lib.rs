@@ -25,6 +25,7 @@ mod context;
 mod email;
 mod error;
 mod event;
+mod link;
 mod master_secret;
 mod message;
 mod password;
@@ -33,6 +34,7 @@ pub mod ports;
 mod rate;
 mod reset;
 mod service;
+mod session;
 mod settings;
 mod time;
 mod token;
@@ -42,22 +44,33 @@ pub use attempt::{Attempt, AttemptPolicy, AttemptState};
 pub use context::{RequestContext, SourceKey};
 pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
-pub use event::{AuthEvent, EventKind, LoginFailure};
+pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
+pub use link::{EmailChangeToken, LinkTokenError, VerificationToken};
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
 pub use message::{
-    DefaultTemplates, LinkBase, LinkBaseError, Locale, MailContent, MailTemplates, OutgoingEmail,
-    PasswordChangedMail, PasswordResetMail,
+    DefaultTemplates, LinkBase, LinkBaseError, LinkMail, Locale, MailContent, MailTemplates,
+    NoticeMail, OutgoingEmail,
 };
 pub use password::{Password, PasswordError, PasswordHash};
 pub use policy::{PasswordPolicy, PolicyViolation};
 pub use rate::{LimitKey, RateLimit};
 pub use reset::{JobId, MailJob, ResetRecord, ResetToken, ResetTokenError, TokenDigest};
 pub use service::{
-    Auth, AuthenticateError, Delivery, DeliveryError, Login, LoginError, LoginRequest,
-    RegisterError, RegisterRequest, Registered, RequestResetError, ResetError, ResetRequest,
-    SkipReason,
+    Account, Admin, AdminError, Auth, AuthenticateError, ChangeEmailError, ChangeEmailRequest,
+    ChangePasswordError, ChangePasswordRequest, ConfirmEmailError, DeleteAccountError, Delivery,
+    DeliveryError, Login, LoginError, LoginRequest, LogoutError, PasswordChanged, ProofError,
+    RefreshError, Refreshed, RegisterError, RegisterRequest, Registered, Registration,
+    RequestMailError, ResetError, ResetRequest, SessionError, SessionInfo, SkipReason,
+    VerifyEmailError,
 };
-pub use settings::{FailurePolicy, Ports, RateLimits, Settings, SettingsError, TokenCheck};
+pub use session::{
+    Presented, RefreshToken, RefreshTokenError, Session, SessionId, SessionIdError, SessionKey,
+    UserAgent,
+};
+pub use settings::{
+    EmailVerification, FailurePolicy, Ports, RateLimits, RegistrationMode, Settings, SettingsError,
+    TokenCheck,
+};
 pub use time::Timestamp;
 pub use token::{Claims, SignedToken, TokenRejected};
 pub use user::{CredentialVersion, DisplayName, DisplayNameError, User, UserId, UserIdError};

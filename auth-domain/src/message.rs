@@ -5,7 +5,7 @@ use thiserror::Error;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::{Email, ResetToken};
+use crate::Email;
 
 /// A language that messages exist in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Locale {
     }
 }
 
-/// Where reset links lead, from configuration only: no header of any request changes it.
+/// Where links lead, from configuration only: no header of any request changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkBase(Url);
 
@@ -53,7 +53,7 @@ pub enum LinkBaseError {
 }
 
 impl LinkBase {
-    /// Takes the https URL that a reset link leads to; the token is added as the parameter `token`.
+    /// Takes the https URL that a link leads to; the token is added as the parameter `token`.
     ///
     /// # Errors
     /// [`LinkBaseError`] when it is not https, has no host, or has credentials or a fragment.
@@ -84,9 +84,15 @@ impl LinkBase {
         if bare { Ok(Self(url)) } else { Err(LinkBaseError::Malformed) }
     }
 
-    pub(crate) fn link(&self, token: &ResetToken) -> Zeroizing<String> {
+    /// The page of another name beside this one.
+    pub(crate) fn sibling(&self, page: &str) -> Self {
+        // A name without a scheme or a slash always joins.
+        Self(self.0.join(page).unwrap_or_else(|_| self.0.clone()))
+    }
+
+    pub(crate) fn link(&self, token: &str) -> Zeroizing<String> {
         let mut url = self.0.clone();
-        url.query_pairs_mut().append_pair("token", &token.expose());
+        url.query_pairs_mut().append_pair("token", token);
         Zeroizing::new(url.into())
     }
 }
@@ -144,10 +150,10 @@ impl fmt::Debug for MailContent {
     }
 }
 
-/// What the wording of a reset mail is made of.
+/// What the wording of a mail with a link is made of.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct PasswordResetMail {
+pub struct LinkMail {
     /// The language to write in.
     pub locale: Locale,
     /// The link. A secret.
@@ -156,16 +162,16 @@ pub struct PasswordResetMail {
     pub life: Duration,
 }
 
-impl fmt::Debug for PasswordResetMail {
+impl fmt::Debug for LinkMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordResetMail(..)")
+        f.write_str("LinkMail(..)")
     }
 }
 
-/// What the wording of the notice after a reset is made of.
+/// What the wording of a notice is made of.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct PasswordChangedMail {
+pub struct NoticeMail {
     /// The language to write in.
     pub locale: Locale,
 }
@@ -175,27 +181,180 @@ pub struct PasswordChangedMail {
 /// Nothing that a stranger typed may get into a mail: an attacker who signs up somebody else's address
 /// would write our mails. So templates are given no name.
 pub trait MailTemplates: fmt::Debug + Send + Sync {
+    /// The notice that the account was deleted.
+    fn account_deleted(&self, mail: &NoticeMail) -> MailContent;
+    /// What the owner of an address is told when somebody signs up with it again.
+    fn account_exists(&self, mail: &NoticeMail) -> MailContent;
+    /// The mail to a new address, with the link that moves the account there.
+    fn confirm_new_email(&self, mail: &LinkMail) -> MailContent;
+    /// The notice to the old address that the account moved away, which says whom to contact: its reader
+    /// can no longer help himself.
+    fn email_changed(&self, mail: &NoticeMail) -> MailContent;
+    /// The notice that the password was changed, which says what to do if it was somebody else.
+    fn password_changed(&self, mail: &NoticeMail) -> MailContent;
     /// The mail with the reset link.
-    fn password_reset(&self, mail: &PasswordResetMail) -> MailContent;
-    /// The notice that the password was reset, which says what to do if it was somebody else.
-    fn password_changed(&self, mail: &PasswordChangedMail) -> MailContent;
+    fn password_reset(&self, mail: &LinkMail) -> MailContent;
+    /// The mail with the link that confirms the address.
+    fn verify_email(&self, mail: &LinkMail) -> MailContent;
 }
 
 /// The wording that comes with this library, in English and Korean.
 #[derive(Clone, Debug)]
 pub struct DefaultTemplates {
     service_name: String,
+    support_contact: Option<String>,
 }
 
 impl DefaultTemplates {
     /// Words mails in the name of `service_name`.
     pub fn new(service_name: impl Into<String>) -> Self {
-        Self { service_name: service_name.into() }
+        Self { service_name: service_name.into(), support_contact: None }
+    }
+
+    /// The same wording with whom to contact, such as an address or a page: for who lost his account.
+    #[must_use]
+    pub fn with_support_contact(self, contact: impl Into<String>) -> Self {
+        Self { support_contact: Some(contact.into()), ..self }
+    }
+
+    fn support(&self, locale: Locale) -> String {
+        match (&self.support_contact, locale) {
+            (Some(contact), _) => contact.clone(),
+            (None, Locale::En) => format!("the people who run {}", self.service_name),
+            (None, Locale::Ko) => format!("{} 운영팀", self.service_name),
+        }
     }
 }
 
 impl MailTemplates for DefaultTemplates {
-    fn password_reset(&self, mail: &PasswordResetMail) -> MailContent {
+    fn account_deleted(&self, mail: &NoticeMail) -> MailContent {
+        let service = &self.service_name;
+        let support = self.support(mail.locale);
+        match mail.locale {
+            Locale::En => content(
+                mail.locale,
+                format!("Your {service} account was deleted"),
+                &format!("Your {service} account and what it held were just deleted."),
+                None,
+                &format!("If it was not you, contact {support}."),
+            ),
+            Locale::Ko => content(
+                mail.locale,
+                format!("{service} 계정이 삭제되었습니다"),
+                &format!("{service} 계정과 계정에 저장된 정보가 방금 삭제되었습니다."),
+                None,
+                &format!("본인이 삭제하지 않았다면 {support}(으)로 문의하세요."),
+            ),
+        }
+    }
+
+    fn account_exists(&self, mail: &NoticeMail) -> MailContent {
+        let service = &self.service_name;
+        match mail.locale {
+            Locale::En => content(
+                mail.locale,
+                format!("You have a {service} account already"),
+                &format!(
+                    "Somebody tried to sign up to {service} with this address, which has an account."
+                ),
+                None,
+                "If it was you, log in, or reset your password if you do not know it. \
+                 If it was not you, ignore this mail: nothing has changed.",
+            ),
+            Locale::Ko => content(
+                mail.locale,
+                format!("{service} 계정이 이미 있습니다"),
+                &format!(
+                    "이 이메일로 {service} 회원가입이 시도되었으나, 이미 가입된 계정이 있습니다."
+                ),
+                None,
+                "본인이라면 로그인하시고, 비밀번호를 모르면 비밀번호를 재설정하세요. \
+                 본인이 아니라면 이 메일을 무시하세요. 변경된 내용은 없습니다.",
+            ),
+        }
+    }
+
+    fn confirm_new_email(&self, mail: &LinkMail) -> MailContent {
+        let service = &self.service_name;
+        let life = life_in_words(mail.locale, mail.life);
+        match mail.locale {
+            Locale::En => content(
+                mail.locale,
+                format!("Confirm your new {service} address"),
+                &format!("Somebody asked to use this address for a {service} account."),
+                Some((&mail.link, "Use this address")),
+                &format!(
+                    "The link works once and for {life}. You will then log in with this address, anew \
+                     on every device. If it was not you, ignore this mail: nothing has changed."
+                ),
+            ),
+            Locale::Ko => content(
+                mail.locale,
+                format!("{service} 새 이메일 확인"),
+                &format!("이 이메일을 {service} 계정에 사용하도록 요청되었습니다."),
+                Some((&mail.link, "이 이메일 사용")),
+                &format!(
+                    "링크는 {life} 동안 한 번만 사용할 수 있습니다. 이후에는 모든 기기에서 이 이메일로 다시 \
+                     로그인합니다. 본인이 요청하지 않았다면 이 메일을 무시하세요. 변경된 내용은 없습니다."
+                ),
+            ),
+        }
+    }
+
+    fn email_changed(&self, mail: &NoticeMail) -> MailContent {
+        let service = &self.service_name;
+        let support = self.support(mail.locale);
+        match mail.locale {
+            Locale::En => content(
+                mail.locale,
+                format!("Your {service} address was changed"),
+                &format!("Your {service} account was just moved to another address."),
+                None,
+                &format!(
+                    "If it was not you, contact {support} at once: this address no longer opens the account."
+                ),
+            ),
+            Locale::Ko => content(
+                mail.locale,
+                format!("{service} 이메일이 변경되었습니다"),
+                &format!("{service} 계정의 이메일이 방금 다른 주소로 변경되었습니다."),
+                None,
+                &format!(
+                    "본인이 변경하지 않았다면 즉시 {support}(으)로 문의하세요. \
+                     이 주소로는 더 이상 계정에 접근할 수 없습니다."
+                ),
+            ),
+        }
+    }
+
+    fn verify_email(&self, mail: &LinkMail) -> MailContent {
+        let service = &self.service_name;
+        let life = life_in_words(mail.locale, mail.life);
+        match mail.locale {
+            Locale::En => content(
+                mail.locale,
+                format!("Confirm your {service} address"),
+                &format!("Somebody signed up to {service} with this address."),
+                Some((&mail.link, "Confirm the address")),
+                &format!(
+                    "The link works for {life}. If it was not you, do not use it: \
+                     you would confirm an account whose password somebody else knows."
+                ),
+            ),
+            Locale::Ko => content(
+                mail.locale,
+                format!("{service} 이메일 확인"),
+                &format!("이 이메일로 {service}에 가입이 요청되었습니다."),
+                Some((&mail.link, "이메일 확인")),
+                &format!(
+                    "링크는 {life} 동안 사용할 수 있습니다. 본인이 가입하지 않았다면 링크를 사용하지 마세요. \
+                     다른 사람이 비밀번호를 아는 계정을 확인하게 됩니다."
+                ),
+            ),
+        }
+    }
+
+    fn password_reset(&self, mail: &LinkMail) -> MailContent {
         let service = &self.service_name;
         let life = life_in_words(mail.locale, mail.life);
         match mail.locale {
@@ -222,7 +381,7 @@ impl MailTemplates for DefaultTemplates {
         }
     }
 
-    fn password_changed(&self, mail: &PasswordChangedMail) -> MailContent {
+    fn password_changed(&self, mail: &NoticeMail) -> MailContent {
         let service = &self.service_name;
         match mail.locale {
             Locale::En => content(
@@ -348,14 +507,11 @@ mod tests {
 
     #[test]
     fn each_language_has_its_own_words_and_the_link_alone_on_its_line() {
-        let link = LinkBase::parse("https://example.com/reset").unwrap().link(&token());
+        let link = LinkBase::parse("https://example.com/reset").unwrap().link(&token().expose());
         let templates = DefaultTemplates::new("Ann & Bob's <shop>");
         for locale in Locale::ALL {
-            let mail = PasswordResetMail {
-                locale: *locale,
-                link: link.clone(),
-                life: Duration::from_hours(1),
-            };
+            let mail =
+                LinkMail { locale: *locale, link: link.clone(), life: Duration::from_hours(1) };
             let content = templates.password_reset(&mail);
             assert!(content.text.lines().any(|line| line == link.as_str()));
             assert!(content.html.contains("Ann &amp; Bob"));

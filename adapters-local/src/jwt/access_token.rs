@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_domain::ports::{Entropy, TokenIssuer, TokenVerifier};
 use auth_domain::{
-    Claims, CredentialVersion, DisplayName, Email, MasterSecret, PortError, SignedToken, Timestamp,
-    TokenRejected, UserId,
+    Claims, CredentialVersion, DisplayName, Email, MasterSecret, PortError, SessionId, SignedToken,
+    Timestamp, TokenRejected, UserId,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -68,6 +68,7 @@ struct WireClaims<'a> {
     email: Cow<'a, str>,
     name: Cow<'a, str>,
     cv: u64,
+    sid: String,
 }
 
 /// Issues access tokens: signed JWTs of `typ` `at+jwt` with a random `jti` of 128 bits.
@@ -107,6 +108,7 @@ impl TokenIssuer for JwtIssuer {
             email: claims.email.as_str().into(),
             name: claims.name.as_str().into(),
             cv: claims.credential_version.get(),
+            sid: claims.session_id.to_string(),
         };
         self.key.signer().seal(TYP, Some(self.key.kid()), &wire)
     }
@@ -202,12 +204,6 @@ impl JwtVerifier {
         Ok(self)
     }
 
-    /// The trusted keys as a JSON Web Key Set (RFC 7517 section 5), to publish for other services.
-    /// Public members only.
-    pub fn jwks(&self) -> String {
-        self.keys.jwks()
-    }
-
     fn is_ours_and_current(&self, claims: &WireClaims<'_>, now: Timestamp) -> bool {
         let ahead = now + self.clock_skew;
         claims.iss == self.profile.issuer
@@ -220,6 +216,10 @@ impl JwtVerifier {
 }
 
 impl TokenVerifier for JwtVerifier {
+    fn jwks(&self) -> String {
+        self.keys.jwks()
+    }
+
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
         let wire: WireClaims<'_> = jws::open(token, |kid| self.keys.named(kid))?.claims(TYP)?;
         if !self.is_ours_and_current(&wire, now) {
@@ -227,6 +227,7 @@ impl TokenVerifier for JwtVerifier {
         }
         Ok(Claims {
             user_id: UserId::parse(&wire.sub).map_err(|_| TokenRejected)?,
+            session_id: SessionId::parse(&wire.sid).map_err(|_| TokenRejected)?,
             email: Email::parse(&wire.email).map_err(|_| TokenRejected)?,
             // As on the row, where an old name may break a rule that came after it.
             name: DisplayName::from_stored(wire.name.into_owned()),

@@ -61,4 +61,9 @@ impl ResetTokenStore for MemoryResetTokens {
             row.clone()
         }))
     }
+
+    async fn delete_all(&self, email: &Email) -> Result<(), PortError> {
+        locked(&self.rows).remove(email);
+        Ok(())
+    }
 }

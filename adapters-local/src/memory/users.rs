@@ -2,7 +2,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
+    UserStore,
+};
 use auth_domain::{Email, PortError, Timestamp, User, UserId};
 
 use super::locked;
@@ -58,11 +61,37 @@ impl UserStore for MemoryUsers {
             if user.credential_version != update.expected {
                 return Update::Stale;
             }
-            user.password_hash = Some(update.password_hash);
+            apply(user, update.change);
             user.credential_version = update.next;
             user.updated_at = update.updated_at;
             Update::Updated
         }))
+    }
+
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
+        let mut rows = locked(&self.rows);
+        let moves = rows.by_email.get(&change.key.email).is_some_and(|user| {
+            user.id == change.key.id && user.credential_version == change.expected
+        });
+        if !moves {
+            return Ok(EmailUpdate::Stale);
+        }
+        if rows.by_email.contains_key(&change.new_email) {
+            return Ok(EmailUpdate::EmailTaken);
+        }
+        let Some(user) = rows.by_email.remove(&change.key.email) else {
+            return Ok(EmailUpdate::Stale);
+        };
+        rows.emails.insert(user.id, change.new_email.clone());
+        let moved = User {
+            email: change.new_email.clone(),
+            credential_version: change.next,
+            updated_at: change.at,
+            email_verified_at: Some(change.at),
+            ..user
+        };
+        rows.by_email.insert(change.new_email, moved);
+        Ok(EmailUpdate::Updated)
     }
 
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
@@ -80,5 +109,19 @@ impl UserStore for MemoryUsers {
         rows.by_email.remove(&key.email);
         rows.emails.remove(&key.id);
         Ok(Update::Updated)
+    }
+}
+
+fn apply(user: &mut User, change: CredentialChange) {
+    match change {
+        CredentialChange::Nothing => {}
+        CredentialChange::Disabled(disabled) => user.disabled = disabled,
+        CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
+        CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
+        CredentialChange::PasswordHashByMail(hash, at) => {
+            user.password_hash = Some(hash);
+            user.email_verified_at.get_or_insert(at);
+        }
+        CredentialChange::PasswordRemoved => user.password_hash = None,
     }
 }

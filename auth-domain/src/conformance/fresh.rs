@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::{
-    CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, ResetRecord, Timestamp,
-    TokenDigest, User, UserId,
+    CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, ResetRecord, SessionId,
+    Timestamp, TokenDigest, User, UserId,
 };
 
 /// Some moment of the year 2039.
@@ -35,6 +35,10 @@ pub(super) fn bytes<const N: usize>() -> [u8; N] {
 
 pub(super) fn user_id() -> UserId {
     UserId::from_entropy_bytes(bytes())
+}
+
+pub(super) fn session_id() -> SessionId {
+    SessionId::from_entropy_bytes(bytes())
 }
 
 pub(super) fn limit_key() -> LimitKey {
@@ -72,6 +76,7 @@ pub(super) fn user() -> User {
         password_hash: Some(password_hash()),
         credential_version: CredentialVersion::new(3),
         disabled: false,
+        email_verified_at: Some(now + Duration::from_micros(7)),
         created_at: now,
         updated_at: now + Duration::from_micros(1_000_001),
         last_login: None,

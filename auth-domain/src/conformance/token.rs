@@ -211,6 +211,7 @@ fn claims() -> Claims {
     let user = fresh::user();
     Claims {
         user_id: user.id,
+        session_id: fresh::session_id(),
         email: user.email,
         name: user.name,
         credential_version: user.credential_version,

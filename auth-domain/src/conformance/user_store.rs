@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::race::{RACERS, ROUNDS, Spawner, race, step_aside};
 use super::{done, fresh, the_one};
-use crate::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use crate::ports::{CredentialChange, CredentialUpdate, Insert, Update, UserKey, UserStore};
 use crate::{CredentialVersion, DisplayName, Email, PasswordHash, User, UserId};
 
 #[doc(hidden)]
@@ -427,16 +427,23 @@ fn change_of(user: &User) -> CredentialUpdate {
         key: key_of(user),
         expected: user.credential_version,
         next: user.credential_version.next(),
-        password_hash: fresh::password_hash(),
+        change: CredentialChange::PasswordHash(fresh::password_hash()),
         updated_at: user.updated_at + Duration::from_micros(3_600_000_001),
     }
 }
 
 fn changed(user: User, update: &CredentialUpdate) -> User {
-    User {
-        password_hash: Some(update.password_hash.clone()),
-        credential_version: update.next,
-        updated_at: update.updated_at,
-        ..user
+    let mut user = User { credential_version: update.next, updated_at: update.updated_at, ..user };
+    match update.change.clone() {
+        CredentialChange::Nothing => {}
+        CredentialChange::Disabled(disabled) => user.disabled = disabled,
+        CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
+        CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
+        CredentialChange::PasswordHashByMail(hash, at) => {
+            user.password_hash = Some(hash);
+            user.email_verified_at.get_or_insert(at);
+        }
+        CredentialChange::PasswordRemoved => user.password_hash = None,
     }
+    user
 }

@@ -46,4 +46,10 @@ pub trait ResetTokenStore: Send + Sync {
         digest: TokenDigest,
         now: Timestamp,
     ) -> Result<Option<ResetRecord>, PortError>;
+
+    /// Removes all rows of an address that were there when it was called.
+    ///
+    /// # Errors
+    /// Some may be left.
+    async fn delete_all(&self, email: &Email) -> Result<(), PortError>;
 }

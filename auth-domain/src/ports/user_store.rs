@@ -44,12 +44,64 @@ pub struct CredentialUpdate {
     pub key: UserKey,
     /// The version that the row must have.
     pub expected: CredentialVersion,
-    /// The version that it then has; the same where the password did not change but only its hash.
+    /// The version that it then has; the same where what is issued under it stays good.
     pub next: CredentialVersion,
-    /// The new hash.
-    pub password_hash: PasswordHash,
+    /// What is written.
+    pub change: CredentialChange,
     /// What the row's `updated_at` then says.
     pub updated_at: Timestamp,
+}
+
+/// What a [`CredentialUpdate`] writes beside version and `updated_at`.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a new change must not compile until each store writes it"
+)]
+pub enum CredentialChange {
+    /// Nothing: the version alone ends all that was issued.
+    Nothing,
+    /// `disabled`.
+    Disabled(bool),
+    /// `email_verified_at`.
+    EmailVerified(Timestamp),
+    /// The password hash.
+    PasswordHash(PasswordHash),
+    /// The password hash, and `email_verified_at` if there is none yet: a mailed link set it.
+    PasswordHashByMail(PasswordHash, Timestamp),
+    /// No password hash any more.
+    PasswordRemoved,
+}
+
+/// A move of an account to another address.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field must not compile until each store writes it"
+)]
+pub struct EmailChange {
+    /// The account, at the address that it leaves.
+    pub key: UserKey,
+    /// The version that the row must have.
+    pub expected: CredentialVersion,
+    /// The version that it then has.
+    pub next: CredentialVersion,
+    /// The address that it moves to.
+    pub new_email: Email,
+    /// What `updated_at` and `email_verified_at` then say: the address was confirmed by its reader.
+    pub at: Timestamp,
+}
+
+/// What came of a move to another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "callers must decide on every outcome")]
+pub enum EmailUpdate {
+    /// Another account has the new address; nothing was written.
+    EmailTaken,
+    /// The condition did not hold; nothing was written.
+    Stale,
+    /// The account is at the new address, and the old one is free.
+    Updated,
 }
 
 /// Keeps accounts, by address.
@@ -80,7 +132,7 @@ pub trait UserStore: Send + Sync {
     /// Whether the account is kept is not known.
     async fn insert(&self, user: User) -> Result<Insert, PortError>;
 
-    /// Writes hash, version and `updated_at`, if the row has this id and the expected version. One
+    /// Writes the change, version and `updated_at`, if the row has this id and the expected version. One
     /// conditional write: of any number of concurrent callers that expect one version and bring another,
     /// exactly one is [`Update::Updated`]. Nothing else makes it stale, a login's
     /// [`UserStore::touch_last_login`] least of all, and it leaves all else as it was.
@@ -88,6 +140,15 @@ pub trait UserStore: Send + Sync {
     /// # Errors
     /// Whether it was written is not known.
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError>;
+
+    /// Moves the account to a new address, if the row has this id and the expected version, and no account
+    /// has the new address. One conditional write or one transaction: at no moment is there an account
+    /// at both addresses or at neither, and of any number of concurrent callers that expect one version,
+    /// or move to one address, exactly one is [`EmailUpdate::Updated`]. All else is as it was.
+    ///
+    /// # Errors
+    /// Whether the account moved is not known.
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError>;
 
     /// Writes the time of the last login and nothing else, if the row has this id; never makes a row.
     ///

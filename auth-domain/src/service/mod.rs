@@ -1,13 +1,22 @@
 //! The use cases, one file each, its error beside it.
 
+mod admin;
 mod authenticate;
+mod change_email;
+mod change_password;
+mod delete_account;
 mod deliver;
 mod login;
+mod proof;
+mod refresh;
 mod register;
 mod request_password_reset;
 mod reset_password;
+mod session;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod verify_email;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,19 +24,30 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use admin::{Account, Admin, AdminError};
 pub use authenticate::AuthenticateError;
+pub use change_email::{ChangeEmailError, ChangeEmailRequest, ConfirmEmailError};
+pub use change_password::{ChangePasswordError, ChangePasswordRequest, PasswordChanged};
+pub use delete_account::DeleteAccountError;
 pub use deliver::{Delivery, DeliveryError, SkipReason};
 pub use login::{Login, LoginError, LoginRequest};
-pub use register::{RegisterError, RegisterRequest, Registered};
-pub use request_password_reset::RequestResetError;
+pub use proof::ProofError;
+pub use refresh::{RefreshError, Refreshed};
+pub use register::{RegisterError, RegisterRequest, Registered, Registration};
+pub use request_password_reset::RequestMailError;
 pub use reset_password::{ResetError, ResetRequest};
+pub use sessions::{LogoutError, SessionError, SessionInfo};
+pub use verify_email::VerifyEmailError;
 
 use crate::event::LoginFailure;
-use crate::ports::{HashSlot, RateDecision, Reservation};
+use crate::ports::{
+    CredentialChange, CredentialUpdate, HashSlot, RateDecision, Reservation, UserKey,
+};
 use crate::rate::hmac_sha256;
 use crate::{
-    AuthEvent, Email, EventKind, FailurePolicy, LimitKey, PortError, PortErrorKind, Ports, Purpose,
-    RateLimit, RequestContext, Settings, SettingsError, SourceKey, Timestamp, User, UserId,
+    AccountCall, AuthEvent, Claims, Email, ErrorCode, EventKind, FailurePolicy, LimitKey,
+    PortError, PortErrorKind, Ports, Purpose, RateLimit, RequestContext, Settings, SettingsError,
+    SourceKey, Timestamp, User, UserId,
 };
 
 /// The use cases, over the adapters of [`Ports`] and the choices of [`Settings`]. Cheap to clone; a
@@ -45,6 +65,34 @@ struct Inner {
     settings: Settings,
     limiter_key: Zeroizing<[u8; 32]>,
     reset_key: Zeroizing<[u8; 32]>,
+    email_change_keys: Keys,
+    refresh_keys: Keys,
+    verification_keys: Keys,
+}
+
+/// One purpose's key, and the one under the other master secret while that is being replaced.
+struct Keys {
+    current: Zeroizing<[u8; 32]>,
+    previous: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl Keys {
+    fn new(settings: &Settings, purpose: Purpose) -> Self {
+        let previous = settings.previous_master_secret.as_ref();
+        Self {
+            current: settings.master_secret.derive(purpose),
+            previous: previous.map(|secret| secret.derive(purpose)),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.current).chain(&self.previous).map(|key| &**key)
+    }
+
+    /// The key that something was issued under.
+    fn issuer_of(&self, issued: impl Fn(&[u8; 32]) -> bool) -> Option<&[u8; 32]> {
+        self.all().find(|key| issued(key))
+    }
 }
 
 impl fmt::Debug for Auth {
@@ -66,6 +114,12 @@ impl From<PortError> for Refusal {
     }
 }
 
+/// What the errors of use cases have in common.
+trait Refused {
+    /// What the client is told, and the fault behind it if there is one.
+    fn parts(&self) -> (ErrorCode, Option<&PortError>);
+}
+
 /// Who and where, for the events of one call.
 #[derive(Clone, Copy, Default)]
 struct Subject {
@@ -85,7 +139,20 @@ impl Auth {
             settings.password_policy.with_context_words([&settings.service_name]);
         let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
         let reset_key = settings.master_secret.derive(Purpose::ResetTokens);
-        Ok(Self { inner: Arc::new(Inner { ports, settings, limiter_key, reset_key }) })
+        let email_change_keys = Keys::new(&settings, Purpose::EmailChangeLinks);
+        let refresh_keys = Keys::new(&settings, Purpose::RefreshTokens);
+        let verification_keys = Keys::new(&settings, Purpose::VerificationLinks);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                ports,
+                settings,
+                limiter_key,
+                reset_key,
+                email_change_keys,
+                refresh_keys,
+                verification_keys,
+            }),
+        })
     }
 
     fn ports(&self) -> &Ports {
@@ -121,6 +188,41 @@ impl Auth {
             account: email.map(|email| self.account_key(email)),
             source: context.source,
         }
+    }
+
+    fn subject_of(&self, claims: &Claims, context: &RequestContext) -> Subject {
+        Subject { user_id: Some(claims.user_id), ..self.subject(Some(&claims.email), context) }
+    }
+
+    /// A change of an account under its next version, from now on.
+    fn bump(&self, user: &User, change: CredentialChange) -> CredentialUpdate {
+        CredentialUpdate {
+            key: UserKey { email: user.email.clone(), id: user.id },
+            expected: user.credential_version,
+            next: user.credential_version.next(),
+            change,
+            updated_at: self.now(),
+        }
+    }
+
+    /// Records what came of a call, and hands it on.
+    fn record_call<T, E: Refused>(
+        &self,
+        subject: Subject,
+        call: AccountCall,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        let kind = match outcome.as_ref().map_err(Refused::parts) {
+            Ok(_) => EventKind::AccountCallDone { call },
+            Err((code, fault)) => {
+                if let Some(fault) = fault {
+                    self.record_fault(subject, fault);
+                }
+                EventKind::AccountCallRefused { call, code }
+            }
+        };
+        self.record(subject, kind);
+        outcome
     }
 
     fn record(&self, subject: Subject, kind: EventKind) {

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal};
+use super::{Auth, Refusal, Refused};
 use crate::{Email, ErrorCode, EventKind, JobId, MailJob, PortError, RequestContext};
 
-/// Why no reset mail was asked for. Never says whether the address has an account.
+/// Why no mail with a link was asked for. Never says whether the address has an account.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RequestResetError {
+pub enum RequestMailError {
     /// An adapter failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -20,7 +20,7 @@ pub enum RequestResetError {
     },
 }
 
-impl RequestResetError {
+impl RequestMailError {
     /// The stable code.
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -30,7 +30,16 @@ impl RequestResetError {
     }
 }
 
-impl From<Refusal> for RequestResetError {
+impl Refused for RequestMailError {
+    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
+        match self {
+            Self::Port(error) => (self.code(), Some(error)),
+            Self::RateLimited { .. } => (self.code(), None),
+        }
+    }
+}
+
+impl From<Refusal> for RequestMailError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             // Nothing is hashed here, so only a limit has a time to say.
@@ -50,18 +59,18 @@ impl Auth {
     /// account. `Ok` means that the job is queued.
     ///
     /// # Errors
-    /// [`RequestResetError`].
+    /// [`RequestMailError`].
     pub async fn request_password_reset(
         &self,
         email: Email,
         context: &RequestContext,
-    ) -> Result<(), RequestResetError> {
+    ) -> Result<(), RequestMailError> {
         let subject = self.subject(Some(&email), context);
         let outcome = self.try_request_reset(email, context).await;
         match &outcome {
             Ok(()) => self.record(subject, EventKind::PasswordResetRequested),
             Err(error) => {
-                if let RequestResetError::Port(fault) = error {
+                if let RequestMailError::Port(fault) = error {
                     self.record_fault(subject, fault);
                 }
                 let code = error.code();
@@ -75,7 +84,7 @@ impl Auth {
         &self,
         email: Email,
         context: &RequestContext,
-    ) -> Result<(), RequestResetError> {
+    ) -> Result<(), RequestMailError> {
         let limit = self.settings().limits.reset_request_per_source;
         self.limit_source("reset-request", limit, context).await?;
         let job = MailJob::PasswordReset {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Auth, Refusal, Subject, is_corrupt};
-use crate::ports::{CredentialUpdate, Update, UserKey};
+use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
     ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
     ResetRecord, ResetToken, Timestamp, User,
@@ -80,7 +80,9 @@ impl Auth {
     /// A link works once: one conditional write consumes it before the password is set, so that of any
     /// number of callers at most one gets through, and a crash in between costs its owner another mail
     /// and never leaves a link that works twice. Whatever can be refused is refused before that. The
-    /// write of the password bumps the credential version, which ends every older link and session.
+    /// write of the password bumps the credential version, which ends every older link and session. Who
+    /// uses the link reads mail at the address, so it is confirmed as well: whoever signed up with
+    /// somebody else's address before him is out.
     ///
     /// The notice to the owner is queued before anything is changed, and sent once the change is seen:
     /// neither a crash nor a caller that goes away can suppress it, and a full queue costs no link.
@@ -129,13 +131,17 @@ impl Auth {
             key: UserKey { email: user.email.clone(), id: user.id },
             expected: record.credential_version,
             next: record.credential_version.next(),
-            password_hash: slot.hash(new_password).await?,
+            change: CredentialChange::PasswordHashByMail(
+                slot.hash(new_password).await?,
+                changed_at,
+            ),
             updated_at: changed_at,
         };
         if self.ports().users.update_credentials(update).await? == Update::Stale {
             return Err(ResetError::InvalidToken);
         }
         self.clear_attempts(&user.email, *subject).await;
+        self.remove_sessions(&user, None, *subject).await;
         Ok(())
     }
 
@@ -168,7 +174,7 @@ impl Auth {
             .ok_or(ResetError::InvalidToken)
     }
 
-    async fn queue_notice(
+    pub(super) async fn queue_notice(
         &self,
         user: &User,
         changed_at: Timestamp,
