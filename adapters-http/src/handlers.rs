@@ -1,6 +1,6 @@
 use auth_domain::{
-    DisplayName, Email, Login, LoginRequest, Password, RegisterRequest, ResetRequest, ResetToken,
-    SignedToken, UserId,
+    DisplayName, Email, Login, LoginRequest, Password, RegisterRequest, Registration, ResetRequest,
+    ResetToken, SignedToken, UserId,
 };
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -56,6 +56,9 @@ pub(crate) async fn register(State(service): State<Service>, request: Request) -
         };
         let account =
             service.options.in_time(service.auth.register(request, &call.context)).await?;
+        let Registration::Made(account) = account else {
+            return Err(Problem::of(&problem::INTERNAL_ERROR));
+        };
         Ok(Account::new(account.user_id, &account.email, &account.name))
     };
     service.answer(request, &["email", "password", "name"], success, work).await

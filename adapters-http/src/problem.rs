@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_domain::{
     AuthenticateError, DisplayNameError, EmailError, ErrorCode, Locale, LoginError, PasswordError,
-    PolicyViolation, RegisterError, RequestResetError, ResetError, ResetTokenError,
+    PolicyViolation, RegisterError, RequestMailError, ResetError, ResetTokenError,
 };
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -300,11 +300,11 @@ impl From<LoginError> for Problem {
     }
 }
 
-impl From<RequestResetError> for Problem {
-    fn from(error: RequestResetError) -> Self {
+impl From<RequestMailError> for Problem {
+    fn from(error: RequestMailError) -> Self {
         let problem = coded(error.code());
         match error {
-            RequestResetError::RateLimited { retry_after } => problem.retry_after(retry_after),
+            RequestMailError::RateLimited { retry_after } => problem.retry_after(retry_after),
             _ => problem,
         }
     }
