@@ -4,7 +4,6 @@ use auth_domain::{MasterSecret, Purpose};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jsonwebtoken::EncodingKey;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -12,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::jws::{Algorithm, Signer, Verifier, encode};
+use super::jws::{Algorithm, Signer, Verifier, decode, encode};
 
 /// A private key that signs access tokens: Ed25519 (`EdDSA`) or P-256 (`ES256`).
 ///
@@ -273,6 +272,5 @@ impl Jwk {
 }
 
 fn coordinate(text: &str) -> Option<[u8; 32]> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
-    bytes.try_into().ok()
+    decode(text).ok()?.try_into().ok()
 }
