@@ -37,6 +37,7 @@ mod handlers;
 mod language;
 mod options;
 mod problem;
+mod require_bearer;
 
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 pub use bearer::Bearer;
 pub use client_address::ClientAddress;
 pub use options::{AllowedOrigins, HttpOptions, Origin, OriginError};
+pub use require_bearer::{RequireBearer, RequireBearerService};
 
 use problem::Problem;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_http::{Bearer, HttpOptions, router, routes};
+use adapters_http::{Bearer, HttpOptions, RequireBearer, router, routes};
 use adapters_local::{Testing, testing, testing_with};
 use async_trait::async_trait;
 use auth_domain::ports::{
@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 #[derive(Clone, FromRef)]
 struct Shop {
-    auth: Auth,
+    require_bearer: RequireBearer,
     motto: &'static str,
 }
 
@@ -33,7 +33,7 @@ async fn greet(Bearer(claims): Bearer, State(shop): State<Shop>) -> String {
 }
 
 fn application(world: &Testing) -> Router {
-    let shop = Shop { auth: world.auth.clone(), motto: "Welcome" };
+    let shop = Shop { require_bearer: RequireBearer::new(world.auth.clone()), motto: "Welcome" };
     Router::new()
         .route("/healthz", get(async || "the shop is open"))
         .route("/greeting", get(greet))

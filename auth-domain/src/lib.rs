@@ -18,6 +18,7 @@
 //! name): one named test for each promise of a port.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access_token_verifier;
 mod attempt;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -40,6 +41,7 @@ mod time;
 mod token;
 mod user;
 
+pub use access_token_verifier::AccessTokenVerifier;
 pub use attempt::{Attempt, AttemptPolicy, AttemptState};
 pub use context::{RequestContext, SourceKey};
 pub use email::{Email, EmailError};
