@@ -29,15 +29,44 @@ const STAND_IN_SALT: &[u8; SALT_BYTES] = b"no account's own";
 ///
 /// A hash is stored as a PHC string with a salt of 16 and an output of 32 bytes. Verified are:
 ///
-/// | stored | a match is |
+/// | stored | of the password |
 /// |---|---|
-/// | Argon2id as the settings have it today | [`Verification::Match`] |
-/// | Argon2id, Argon2i, Argon2d otherwise, within [`Argon2Ceilings`] | [`Verification::MatchNeedsRehash`] |
-/// | 64 lower-case hex digits: unsalted SHA-256 of the password as typed | [`Verification::MatchNeedsRehash`] |
+/// | Argon2id, Argon2i, Argon2d as a PHC string | [prepared](auth_domain::Password::expose) |
+/// | the same with Django's `argon2` before it | [as typed](auth_domain::Password::expose_as_typed), like all that follow |
+/// | bcrypt: `$2a$`, `$2b$`, `$2y$`, also with Django's `bcrypt$` before it | |
+/// | bcrypt of SHA-256: passlib's `$bcrypt-sha256$` (versions 1 and 2), Django's `bcrypt_sha256$` | |
+/// | PBKDF2 with SHA-1, SHA-256, SHA-512: `$pbkdf2$`, `$pbkdf2-sha256$`, `$pbkdf2-sha512$` as passlib (MCF) or PHC have them | |
+/// | PBKDF2: Django's `pbkdf2_sha1$`, `pbkdf2_sha256$`; Atlassian's `{PKCS5S2}`; `$p5k2$`; `grub.pbkdf2.sha512.` | |
+/// | scrypt: `$scrypt$ln=..,r=..,p=..$`, Django's `scrypt$` | |
+/// | Firebase's scrypt, as [`FirebaseScrypt`](crate::FirebaseScrypt) makes it or Supabase has it: `$fbscrypt$` | |
+/// | 64 lower-case hex digits: unsalted SHA-256 | |
 ///
-/// Every verification costs what today's settings cost: a cheaper stored hash, one that cannot be read
-/// and none at all are made up for by Argon2id work of the missing size. A dearer one costs what it
-/// names: until its owner's next login replaces it, time tells such an account from none.
+/// A match is [`Verification::Match`] for Argon2id as the settings have it today, and
+/// [`Verification::MatchNeedsRehash`] for all else.
+///
+/// Anything else, and what names costs above [`Argon2Ceilings`] or [`ImportCeilings`], is
+/// [`PortErrorKind::Corrupt`]; [`Argon2idSettings::stored_format`] tells before it is in a store. Not
+/// verified on purpose: bcrypt's `$2$` and `$2x$`, where many passwords share a hash.
+///
+/// bcrypt alone looks at 72 bytes. A longer password, or one with a NUL, fits none of its hashes: with
+/// another tail it would fit as well. Whoever had one is let in by a password reset.
+///
+/// Every verification costs at least what today's settings cost: a cheaper stored hash, one that cannot
+/// be read and none at all are made up for by Argon2id work of the missing size. For other algorithms
+/// that size is calibrated, at three quarters of what was measured: an account with a cheap imported
+/// hash takes up to a quarter longer than one that does not exist, and on a machine like the one below
+/// never less. A dearer hash costs what it names. So until its owner's next login replaces an imported hash, a patient observer of time
+/// may tell such an account from none; all that he learns is that it is one that was imported.
+///
+/// Milliseconds of one thread of a machine with two cores, the best of 15, where today's Argon2id
+/// (m = 19,456 KiB, t = 2, p = 1) takes 14:
+///
+/// | | ms |
+/// |---|---|
+/// | bcrypt of cost 8, 10, 12 | 14, 58, 218 |
+/// | PBKDF2 of 100,000 iterations with SHA-1, SHA-256, SHA-512 | 11, 12, 41 |
+/// | scrypt of N = 2^14, r = 8, p = 1 (Firebase's too), p = 5 (Django's) | 28, 147 |
+/// | scrypt of N = 2^16, 2^17, r = 8, p = 1 | 165, 340 |
 ///
 /// What was hashed is wiped from a thread's memory as soon as no job waits for that thread; while jobs
 /// wait, each overwrites what the one before it left.
@@ -368,7 +397,7 @@ mod tests {
             format!("$scrypt$ln=31,r=4096,p=1$c2FsdA${key}"),
             format!("$scrypt$ln=18,r=8,p=1$c2FsdA${key}"),
             format!("scrypt$1073741824$salt$8$1${key}="),
-            format!("$firebase-scrypt$ln=30,r=8$c2FsdA$Bw${key}${key}"),
+            format!("$fbscrypt$v=1,n=30,r=8,p=1,ss=Bw==,sk={key}=$c2FsdA==${key}="),
         ] {
             let today = today();
             let mut arena = Arena::new(today.params.block_count());

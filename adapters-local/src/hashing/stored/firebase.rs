@@ -3,7 +3,7 @@ use std::collections::TryReserveError;
 use auth_domain::PasswordHash;
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
-use base64ct::Base64Unpadded;
+use base64ct::{Base64, Base64Unpadded, Encoding};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -18,20 +18,21 @@ use crate::hashing::settings::ImportCeilings;
 ///
 /// Firebase hashes with a scrypt of its own: the key that scrypt derives from the password encrypts a
 /// signer key, one for the whole project, and the outcome is stored. What is made here carries all that
-/// it takes, so that a service needs no further setting:
+/// it takes, so that a service needs no further setting, in the form that Supabase Auth has for it:
 ///
 /// ```text
-/// $firebase-scrypt$ln=<mem_cost>,r=<rounds>$<salt>$<salt separator>$<signer key>$<hash>
+/// $fbscrypt$v=1,n=<mem_cost>,r=<rounds>,p=1,ss=<salt separator>,sk=<signer key>$<salt>$<hash>
 /// ```
 ///
-/// `ln` and `r` in decimal, the rest in base64 without padding.
+/// Numbers are decimal, the rest is base64 with padding. So accounts that went from Firebase to Supabase
+/// are imported as Supabase has them.
 ///
-/// So the signer key is in each imported row, until its owner's first login replaces the row's hash.
+/// The signer key is thus in each imported row, until its owner's first login replaces the row's hash.
 /// Kept elsewhere it would hide nothing: whoever reads the rows and knows the password of one, such as
 /// his own, decrypts the signer key from it. A guess costs him what it costs against any scrypt.
 pub struct FirebaseScrypt {
     signer_key: Zeroizing<String>,
-    salt_separator: String,
+    salt_separator: Zeroizing<String>,
     rounds: u32,
     mem_cost: u32,
 }
@@ -48,8 +49,8 @@ impl FirebaseScrypt {
         rounds: u32,
         mem_cost: u32,
     ) -> Result<Self, StoredHashError> {
-        let (signer_key, salt_separator) = (unpadded(signer_key)?, unpadded(salt_separator)?);
-        Ok(Self { signer_key, salt_separator: salt_separator.to_string(), rounds, mem_cost })
+        let (signer_key, salt_separator) = (padded(signer_key)?, padded(salt_separator)?);
+        Ok(Self { signer_key, salt_separator, rounds, mem_cost })
     }
 
     /// What to store for a user whose `passwordHash` and `salt` an export gives, in base64 of either
@@ -58,19 +59,12 @@ impl FirebaseScrypt {
     /// # Errors
     /// [`StoredHashError::Malformed`] when one is not base64.
     pub fn stored(&self, password_hash: &str, salt: &str) -> Result<PasswordHash, StoredHashError> {
-        let (hash, salt) = (unpadded(password_hash)?, unpadded(salt)?);
+        let (hash, salt) = (padded(password_hash)?, padded(salt)?);
         let Self { signer_key, salt_separator, rounds, mem_cost } = self;
+        let costs = format!("${NAME}$v=1,n={mem_cost},r={rounds},p=1,ss=");
+        // Allocated once, so that growing leaves no unwiped copy behind.
         let mut text = String::with_capacity(super::MOST_BYTES);
-        for part in [
-            &format!("${NAME}$ln={mem_cost},r={rounds}"),
-            salt.as_str(),
-            salt_separator,
-            signer_key,
-            &hash,
-        ] {
-            if !text.is_empty() {
-                text.push('$');
-            }
+        for part in [&costs, salt_separator.as_str(), ",sk=", signer_key, "$", &salt, "$", &hash] {
             text.push_str(part);
         }
         Ok(PasswordHash::from_stored(text))
@@ -83,20 +77,19 @@ impl std::fmt::Debug for FirebaseScrypt {
     }
 }
 
-/// Base64 of any kind as base64 without padding.
-fn unpadded(text: &str) -> Result<Zeroizing<String>, StoredHashError> {
+/// Base64 of any kind as the usual kind.
+fn padded(text: &str) -> Result<Zeroizing<String>, StoredHashError> {
     let standard = |c| match c {
         '-' => '+',
         '_' => '/',
         other => other,
     };
-    let text = text.trim_end_matches('=');
-    let mut unpadded = Zeroizing::new(String::with_capacity(text.len()));
-    unpadded.extend(text.chars().map(standard));
-    bytes::<Base64Unpadded>(&unpadded).map(|_| unpadded)
+    let digits: Zeroizing<String> =
+        Zeroizing::new(text.trim_end_matches('=').chars().map(standard).collect());
+    bytes::<Base64Unpadded>(&digits).map(|bytes| Zeroizing::new(Base64::encode_string(&bytes)))
 }
 
-pub(super) const NAME: &str = "firebase-scrypt";
+pub(super) const NAME: &str = "fbscrypt";
 
 pub(in crate::hashing) struct StoredFirebaseScrypt {
     costs: ScryptCosts,
@@ -107,15 +100,19 @@ pub(in crate::hashing) struct StoredFirebaseScrypt {
 }
 
 impl StoredFirebaseScrypt {
-    /// What follows `$firebase-scrypt$`.
+    /// What follows `$fbscrypt$`.
     pub(super) fn read(text: &str, ceilings: &ImportCeilings) -> Result<Self, StoredHashError> {
-        let [costs, salt, separator, signer_key, hash] = parts(text)?;
-        let [log_n, r] = named(costs, ["ln", "r"])?;
-        let costs = ScryptCosts::new(log_n, r, 1, ceilings)?;
-        let mut salt = bytes::<Base64Unpadded>(salt)?.to_vec();
-        salt.extend_from_slice(&bytes::<Base64Unpadded>(separator)?);
-        let signer_key = bytes::<Base64Unpadded>(signer_key)?;
-        let output = output(bytes::<Base64Unpadded>(hash)?)?;
+        let [parameters, salt, hash] = parts(text)?;
+        let (costs, keys) = parameters.split_once(",ss=").ok_or(StoredHashError::Malformed)?;
+        let (separator, signer_key) = keys.split_once(",sk=").ok_or(StoredHashError::Malformed)?;
+        let [1, log_n, r, p] = named(costs, ["v", "n", "r", "p"])? else {
+            return Err(StoredHashError::Malformed);
+        };
+        let costs = ScryptCosts::new(log_n, r, p, ceilings)?;
+        let mut salt = bytes::<Base64>(salt)?.to_vec();
+        salt.extend_from_slice(&bytes::<Base64>(separator)?);
+        let signer_key = bytes::<Base64>(signer_key)?;
+        let output = output(bytes::<Base64>(hash)?)?;
         if signer_key.len() != output.len() {
             return Err(StoredHashError::Malformed);
         }

@@ -85,7 +85,7 @@ impl fmt::Display for StoredFormat {
             Self::Argon2 => "argon2",
             Self::Bcrypt => "bcrypt",
             Self::BcryptSha256 => "bcrypt-sha256",
-            Self::FirebaseScrypt => firebase::NAME,
+            Self::FirebaseScrypt => "firebase-scrypt",
             Self::Pbkdf2 => "pbkdf2",
             Self::Scrypt => "scrypt",
             Self::Sha256 => "sha256",
