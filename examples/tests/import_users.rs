@@ -317,7 +317,8 @@ async fn an_import_that_is_killed() {
     }
     let store = Arc::new(Journal::open(&folder).await);
     let folder = std::mem::ManuallyDrop::new(Folder(folder));
-    folder.import("export.csv", Some(store)).run().await.unwrap();
+    let tally = folder.import("export.csv", Some(store)).run().await.unwrap();
+    assert_eq!(counts(&tally), (ROWS - ROWS / 10, ROWS / 10));
 }
 
 fn run_child(folder: &Folder, dies_at: u64, before_the_write: bool) -> bool {
