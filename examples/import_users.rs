@@ -265,7 +265,7 @@ impl Tally {
     fn accept(&mut self, account: &Account) {
         let format = account.format.map_or("no password".to_owned(), |format| format.to_string());
         *self.accepted.entry(format).or_default() += 1;
-        self.email_verified += u64::from(account.email_verified);
+        self.email_verified += u64::from(account.user.email_verified_at.is_some());
     }
 
     fn refuse(&mut self, why: &Refusal) {
@@ -290,7 +290,6 @@ pub(crate) struct Account {
     user: User,
     /// `None` without a password.
     format: Option<StoredFormat>,
-    email_verified: bool,
 }
 
 /// Why a row cannot be imported. Never carries what the row holds.
@@ -356,10 +355,10 @@ impl Row {
             disabled,
             created_at,
             updated_at: created_at,
+            email_verified_at: email_verified.then_some(created_at),
             last_login: None,
-            // Once an account says so: email_verified_at: email_verified.then_some(created_at),
         };
-        Ok(Account { user, format, email_verified })
+        Ok(Account { user, format })
     }
 }
 

@@ -529,6 +529,7 @@ async fn service_with(stored: &str) -> Testing {
         password_hash: Some(PasswordHash::from_stored(stored)),
         credential_version: CredentialVersion::FIRST,
         disabled: false,
+        email_verified_at: None,
         created_at: then,
         updated_at: then,
         last_login: None,

@@ -114,6 +114,7 @@ fn resident() -> User {
         password_hash: None,
         credential_version: CredentialVersion::FIRST,
         disabled: false,
+        email_verified_at: None,
         created_at: then,
         updated_at: then,
         last_login: None,
