@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use adapters_local::memory::MemoryUsers;
 use adapters_local::{Argon2idSettings, FirebaseScrypt};
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
+};
 use auth_domain::{CredentialVersion, DisplayName, Email, PortError, Timestamp, User, UserId};
 
 #[path = "../import_users.rs"]
@@ -294,6 +296,10 @@ impl UserStore for Journal {
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
         self.kept.update_credentials(update).await
+    }
+
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
+        self.kept.change_email(change).await
     }
 
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
