@@ -1,6 +1,7 @@
 //! npm `jose` and PyPI `PyJWT` verify our tokens through our JWKS, fetched over HTTP, while keys change.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests, and what they counted")]
 
+use std::future::ready;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use adapters_http::{HttpOptions, routes};
 use adapters_local::{
     JwtIssuer, JwtVerifier, KeyRing, OsEntropy, SigningKey, SystemClock, Testing, TokenProfile,
     testing_with,
@@ -16,8 +18,8 @@ use adapters_local::{
 use auth_domain::ports::{Clock as _, TokenIssuer as _};
 use auth_domain::{Claims, CredentialVersion, DisplayName, Email, SessionId, Timestamp, UserId};
 use axum::Router;
-use axum::http::header;
-use axum::routing::get;
+use axum::extract::Request;
+use axum::middleware::map_request;
 use serde_json::{Value, json};
 
 const ISSUER: &str = "https://auth.example.com";
@@ -87,12 +89,13 @@ impl World {
     }
 }
 
+/// The calls as they are, and how often they are called.
 fn application(service: Testing, fetches: Arc<AtomicUsize>) -> Router {
-    let answer = async move || {
+    let count = move |request: Request| {
         fetches.fetch_add(1, Ordering::SeqCst);
-        ([(header::CONTENT_TYPE, "application/jwk-set+json")], service.auth.jwks())
+        ready(request)
     };
-    Router::new().route(PATH, get(answer))
+    routes(service.auth, HttpOptions::default()).layer(map_request(count))
 }
 
 /// A program in another language that has fetched nothing yet.
