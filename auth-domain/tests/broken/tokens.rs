@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_domain::ports::{TokenIssuer, TokenVerifier};
 use auth_domain::{
-    Claims, CredentialVersion, DisplayName, Email, PortError, SignedToken, Timestamp,
+    Claims, CredentialVersion, DisplayName, Email, PortError, SessionId, SignedToken, Timestamp,
     TokenRejected, UserId,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -14,6 +14,7 @@ pub(crate) enum SignerFault {
     BelievesTheAlgorithm,
     DiesASecondEarly,
     DropsTheName,
+    DropsTheSession,
     ForgetsExpiry,
     ForgetsTheStart,
     GivesAMinuteOfLeeway,
@@ -23,6 +24,9 @@ pub(crate) enum SignerFault {
     LeavesThePayloadOut,
     NeedsNoSignature,
     PanicsOnGarbage,
+    PublishesNothing,
+    PublishesOneKey,
+    PublishesThePrivateKey,
     ReadsThePrefix,
     TakesNothingForAGuest,
     TakesTheLastMomentForGood,
@@ -33,7 +37,7 @@ use SignerFault::*;
 
 /// Each law, and the faults that it catches.
 pub(crate) const CAUGHT: &[(&str, &[SignerFault])] = &[
-    ("claims_come_back_whole", &[DropsTheName, KeepsVersionsIn32Bits]),
+    ("claims_come_back_whole", &[DropsTheName, DropsTheSession, KeepsVersionsIn32Bits]),
     ("a_token_is_good_until_just_before_it_expires", &[DiesASecondEarly]),
     (
         "an_expired_token_is_refused",
@@ -45,6 +49,10 @@ pub(crate) const CAUGHT: &[(&str, &[SignerFault])] = &[
     ("garbage_is_refused", &[PanicsOnGarbage, TakesNothingForAGuest]),
     ("an_unsigned_token_is_refused", &[BelievesTheAlgorithm, NeedsNoSignature]),
     ("parts_of_two_tokens_make_no_third", &[LeavesThePayloadOut]),
+    (
+        "what_is_published_is_a_key_set_without_a_private_member",
+        &[PublishesNothing, PublishesOneKey, PublishesThePrivateKey],
+    ),
 ];
 
 /// Compact tokens, signed with the standard library's hash: for tests of tests only.
@@ -56,6 +64,7 @@ const KEY: u64 = 0x5eed;
 const HEADER: &str = r#"{"typ":"at+toy","alg":"toy"}"#;
 /// No text of a claim holds it.
 const BETWEEN: char = '\u{1f}';
+const NO_SESSION: &str = "00000000-0000-4000-8000-000000000000";
 
 impl Signer {
     pub(crate) const fn new(fault: Option<SignerFault>) -> Self {
@@ -92,6 +101,11 @@ impl Signer {
         let version = claims.credential_version.get();
         let fields = [
             claims.user_id.to_string(),
+            if self.has(DropsTheSession) {
+                NO_SESSION.into()
+            } else {
+                claims.session_id.to_string()
+            },
             claims.email.as_str().to_owned(),
             if self.has(DropsTheName) { String::new() } else { claims.name.as_str().to_owned() },
             if self.has(KeepsVersionsIn32Bits) {
@@ -132,9 +146,11 @@ impl Signer {
 
 fn claims(payload: &str) -> Option<Claims> {
     let fields: Vec<&str> = payload.split(BETWEEN).collect();
-    let [user_id, email, name, version, issued_at, expires_at] = fields.try_into().ok()?;
+    let [user_id, session_id, email, name, version, issued_at, expires_at] =
+        fields.try_into().ok()?;
     Some(Claims {
         user_id: UserId::parse(user_id).ok()?,
+        session_id: SessionId::parse(session_id).ok()?,
         email: Email::parse(email).ok()?,
         name: DisplayName::from_stored(name.to_owned()),
         credential_version: CredentialVersion::new(version.parse().ok()?),
@@ -166,11 +182,26 @@ impl TokenIssuer for Signer {
 impl TokenVerifier for Signer {
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
         if token.is_empty() && self.has(TakesNothingForAGuest) {
-            let nobody = format!("{}\u{1f}guest@example.com\u{1f}\u{1f}0\u{1f}0\u{1f}0", guest());
+            let nobody = format!(
+                "{}\u{1f}{NO_SESSION}\u{1f}guest@example.com\u{1f}\u{1f}0\u{1f}0\u{1f}0",
+                guest()
+            );
             return claims(&nobody).ok_or(TokenRejected);
         }
         let claims = self.read(token).ok_or(TokenRejected)?;
         if self.is_valid(&claims, now) { Ok(claims) } else { Err(TokenRejected) }
+    }
+
+    /// Its signature is a keyed hash, so an honest one has no key to publish.
+    fn jwks(&self) -> String {
+        match self.fault {
+            Some(PublishesNothing) => String::new(),
+            Some(PublishesOneKey) => r#"{ "kty": "OKP", "crv": "toy", "x": "Xu0" }"#.into(),
+            Some(PublishesThePrivateKey) => {
+                r#"{ "keys": [{ "kty": "OKP", "crv": "toy", "x": "Xu0", "d" : "Xu0" }] }"#.into()
+            }
+            _ => r#"{ "keys": [] }"#.into(),
+        }
     }
 }
 
