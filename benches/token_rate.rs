@@ -28,6 +28,8 @@ const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 /// How long one side works in a round, before the other has its turn.
 const TURN: Duration = Duration::from_millis(500);
 
+type Verify = Box<dyn Fn(&str, Timestamp) -> bool>;
+
 /// One algorithm: our way to check its token, and how many times faster than theirs it must be.
 struct Contest {
     algorithm: &'static str,
@@ -35,7 +37,7 @@ struct Contest {
     token: String,
     /// What the peer checks with.
     key: String,
-    verify: Box<dyn Fn(&str, Timestamp) -> bool>,
+    verify: Verify,
 }
 
 impl Contest {

@@ -1,6 +1,6 @@
 //! Somebody's own routes behind access tokens: by extractor and by layer, with the whole service and with
 //! its public keys alone.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

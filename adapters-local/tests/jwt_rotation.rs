@@ -1,5 +1,5 @@
 //! Keys change while tokens are issued and checked: no valid token is refused, no retired one accepted.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests, and what they counted")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

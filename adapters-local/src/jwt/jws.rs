@@ -126,7 +126,8 @@ enum SealError {
 pub(super) enum Verifier {
     EdDsa(ParsedPublicKey),
     Es256(ParsedPublicKey),
-    Hs256(hmac::Key),
+    /// Boxed for its size.
+    Hs256(Box<hmac::Key>),
 }
 
 impl Verifier {
@@ -141,7 +142,7 @@ impl Verifier {
     }
 
     pub(super) fn hmac(secret: &[u8]) -> Self {
-        Self::Hs256(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Self::Hs256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
     pub(super) const fn algorithm(&self) -> Algorithm {
@@ -228,14 +229,13 @@ pub(super) fn open<'k>(
     let (header, payload) = signed.split_once('.').ok_or(TokenRejected)?;
     let header = decode(header)?;
     let header: Header<'_> = json_object(&header)?;
-    let payload = decode(payload)?;
     let key = named(header.kid.as_deref()).ok_or(TokenRejected)?;
     let mut room = [0; MAX_SIGNATURE_BYTES];
     let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut room).map_err(|_| TokenRejected)?;
     if *header.alg != *key.algorithm().name() || !key.accepts(signed.as_bytes(), &room[..length]) {
         return Err(TokenRejected);
     }
-    Ok(Opened { typ: header.typ.map(Text::into_owned), payload })
+    Ok(Opened { typ: header.typ.map(Text::into_owned), payload: decode(payload)? })
 }
 
 /// Reads one JSON object. Members that `T` names and that stand there twice are refused by serde.
