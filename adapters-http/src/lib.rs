@@ -101,7 +101,8 @@ pub fn router(auth: Auth, options: HttpOptions) -> Router {
 }
 
 /// The calls and the published keys alone, to be [merged](Router::merge) into a router of yours: your
-/// fallback, your health check and your headers stay yours. Guard your own routes by [`Bearer`].
+/// fallback, your health check and your headers stay yours. Guard your own routes by [`Bearer`] or
+/// [`RequireBearer`].
 ///
 /// As for [`router`], the client's address must be in each request's extensions.
 pub fn routes(auth: Auth, options: HttpOptions) -> Router {
