@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use auth_domain::{Auth, Claims, Locale, RequestContext, UserAgent};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -97,7 +99,7 @@ impl Call {
         T: Send + 'static,
         E: Into<Problem>,
     {
-        let options = self.service.options.clone();
+        let options = Arc::clone(&self.service.options);
         let work = work(self.auth().clone(), self.context.clone());
         match tokio::spawn(async move { options.in_time(work).await }).await {
             Ok(outcome) => outcome,
