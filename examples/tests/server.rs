@@ -34,12 +34,18 @@ impl Server {
         (response.status().as_u16(), serde_json::from_str(&text).unwrap())
     }
 
+    /// The answers of sixteen posts at once.
+    fn race_for(&self, path: &str, body: &Value) -> Vec<(u16, Value)> {
+        thread::scope(|scope| {
+            let posts: Vec<_> = (0..16).map(|_| scope.spawn(|| self.post(path, body))).collect();
+            posts.into_iter().map(|post| post.join().unwrap()).collect()
+        })
+    }
+
     /// The statuses of sixteen posts at once, sorted.
     fn race(&self, path: &str, body: &Value) -> Vec<u16> {
-        let mut statuses: Vec<u16> = thread::scope(|scope| {
-            let posts: Vec<_> = (0..16).map(|_| scope.spawn(|| self.post(path, body).0)).collect();
-            posts.into_iter().map(|post| post.join().unwrap()).collect()
-        });
+        let answers = self.race_for(path, body);
+        let mut statuses: Vec<u16> = answers.into_iter().map(|(status, _)| status).collect();
         statuses.sort_unstable();
         statuses
     }
@@ -165,6 +171,27 @@ fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
     // microsecond.
     let notices = server.stop_and_count("Your Example password was changed");
     assert!((1..4).contains(&notices), "{notices} notices");
+}
+
+#[test]
+fn a2_sixteen_refreshes_of_one_token_at_once_get_the_one_child() {
+    let server = Server::start(&[]);
+    server.register();
+    let login = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
+    let mut token = login["refresh_token"].clone();
+    for _ in 0..4 {
+        let answers = server.race_for("refresh", &json!({ "refresh_token": token }));
+        let child = answers[0].1["refresh_token"].clone();
+        assert_ne!(child, token);
+        for (status, answer) in &answers {
+            assert_eq!((*status, &answer["refresh_token"]), (200, &child));
+        }
+        token = child;
+    }
+    // The first one is not the parent any more: somebody has a copy.
+    let body = json!({"refresh_token": login["refresh_token"]});
+    assert_eq!(server.post("refresh", &body).0, 401);
+    assert_eq!(server.race("refresh", &json!({ "refresh_token": token })), [401; 16]);
 }
 
 #[test]
