@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_domain::ports::{Clock, MailQueue};
 use auth_domain::{
-    Auth, Delivery, Email, EmailChangeToken, LinkBase, MailJob, MasterSecret, PortError, Ports,
-    ResetToken, Settings, Timestamp, VerificationToken,
+    Auth, Delivery, Email, LinkBase, MailJob, MasterSecret, PortError, Ports, ResetToken, Settings,
+    Timestamp,
 };
 
 use crate::memory::{
@@ -112,26 +112,17 @@ impl Testing {
         locked(&self.jobs.0).iter().cloned().collect()
     }
 
-    /// The token of the last reset link that was mailed to an address.
-    pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
-        self.last_link(to, |token| ResetToken::parse(token).ok())
-    }
-
-    /// The token of the last link to confirm an address that was mailed there.
-    pub fn verification_token(&self, to: &Email) -> Option<VerificationToken> {
-        self.last_link(to, |token| VerificationToken::parse(token).ok())
-    }
-
-    /// The token of the last link to move an account to an address that was mailed there.
-    pub fn email_change_token(&self, to: &Email) -> Option<EmailChangeToken> {
-        self.last_link(to, |token| EmailChangeToken::parse(token).ok())
-    }
-
-    fn last_link<T>(&self, to: &Email, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    /// The token of the link in the last mail to an address that had one.
+    pub fn link_token(&self, to: &Email) -> Option<String> {
         self.mailbox.all().iter().rev().filter(|mail| mail.to == *to).find_map(|mail| {
             let (_, token) = mail.content.text.split_once("token=")?;
-            parse(token.lines().next()?)
+            token.lines().next().map(str::to_owned)
         })
+    }
+
+    /// The token of the last mailed link, if it is a reset link.
+    pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
+        ResetToken::parse(&self.link_token(to)?).ok()
     }
 }
 

@@ -40,7 +40,7 @@ async fn an_address_is_confirmed_by_its_link_again_and_again() {
     assert_eq!(client.register().await.status, StatusCode::CREATED);
     assert_eq!(client.login(OLD).await.code(), (401, "credentials_rejected".into()));
     world.deliver_mail().await;
-    let link = world.verification_token(&ann()).unwrap().expose();
+    let link = world.link_token(&ann()).unwrap();
     for _ in 0..2 {
         let answer = client.post("/auth/verify-email", token(&link)).await;
         let said = (answer.status, answer.json());
@@ -70,7 +70,7 @@ async fn c2_private_registration_tells_nobody_but_the_owner_that_an_address_is_t
     let free = client.register().await.whole();
     world.deliver_mail().await;
     let unverified = client.register().await.whole();
-    let link = world.verification_token(&ann()).unwrap().expose();
+    let link = world.link_token(&ann()).unwrap();
     client.post("/auth/verify-email", token(&link)).await;
     let taken = client.register().await.whole();
     assert_eq!(free.0, StatusCode::ACCEPTED);
@@ -79,7 +79,7 @@ async fn c2_private_registration_tells_nobody_but_the_owner_that_an_address_is_t
     assert_eq!(free, unverified);
     assert_eq!(free, taken);
     world.deliver_mail().await;
-    let exists = "You have a Example account already";
+    let exists = "Your Example account is there already";
     assert_eq!(subjects(&world, ANN)[1..], [exists, exists]);
 }
 
@@ -195,7 +195,7 @@ async fn c2_asking_to_move_is_answered_alike_for_a_taken_and_a_free_address() {
     world.deliver_mail().await;
     assert_eq!(subjects(&world, EVE), subjects(&world, "free@example.com"));
     let eve = Email::parse(EVE).unwrap();
-    let link = world.email_change_token(&eve).unwrap().expose();
+    let link = world.link_token(&eve).unwrap();
     let taken = client.post("/auth/change-email/confirm", token(&link)).await;
     assert_eq!(taken.code(), (409, "email_taken".into()));
     assert!(client.is_alive(&session).await);

@@ -199,7 +199,7 @@ pub(crate) async fn reset_token(world: &Testing, client: &Client) -> String {
 pub(crate) async fn verification_token(world: &Testing, client: &Client) -> String {
     client.post("/auth/verify-email/resend", json!({"email": ANN})).await;
     world.deliver_mail().await;
-    world.verification_token(&ann()).unwrap().expose().to_string()
+    world.link_token(&ann()).unwrap()
 }
 
 /// The token of a link that moves a session's account to `to`.
@@ -213,5 +213,5 @@ pub(crate) async fn email_change_token(
     let answer = client.post_as(&session.access, "/auth/change-email", body).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
     world.deliver_mail().await;
-    world.email_change_token(&Email::parse(to).unwrap()).unwrap().expose().to_string()
+    world.link_token(&Email::parse(to).unwrap()).unwrap()
 }
