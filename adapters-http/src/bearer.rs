@@ -12,8 +12,9 @@ use crate::{HttpOptions, RequireBearer};
 /// challenge, in the client's language.
 ///
 /// It checks by the [`RequireBearer`] of the router's state, which is there of itself if the state is an
-/// [`Auth`] or an [`AccessTokenVerifier`](auth_domain::AccessTokenVerifier); a larger state has a `RequireBearer` as one of its parts
-/// (`#[derive(FromRef)]`). To protect many routes at once, put that over them as a layer.
+/// [`Auth`] or an [`AccessTokenVerifier`](auth_domain::AccessTokenVerifier); a larger state has a
+/// `RequireBearer` as one of its parts (`#[derive(FromRef)]`). To protect many routes at once, put that
+/// over them as a layer.
 ///
 /// ```
 /// use adapters_http::Bearer;
