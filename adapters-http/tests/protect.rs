@@ -1,6 +1,6 @@
 //! Somebody's own routes behind access tokens: by extractor and by layer, with the whole service and with
 //! its public keys alone.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -245,7 +245,8 @@ impl<B> Service<Request<B>> for Strict {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         assert!(std::mem::take(&mut self.ready), "called before it was ready");
-        assert!(request.extensions().get::<Claims>().is_some(), "called without claims");
+        let claims = request.extensions().get::<Claims>().expect("claims");
+        assert_eq!(claims.name.as_str(), "Ann", "not those of the token");
         self.calls.fetch_add(1, Ordering::SeqCst);
         ready(Ok(Response::new(Body::empty())))
     }

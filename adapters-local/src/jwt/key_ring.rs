@@ -14,8 +14,9 @@ use super::key_set::{KeySet, Swap};
 ///
 /// 1. [`publish`](KeyRing::publish): it is verified with and stands in the JWKS, but signs nothing yet.
 ///    Do this in every process that verifies, and then wait until each service that holds a copy of the
-///    JWKS has fetched it anew: at least its cache time (`max-age` of `GET /.well-known/jwks.json`, or
-///    the interval of whoever copies it).
+///    JWKS has fetched it anew: at least its cache time. That is the `max-age` of
+///    `GET /.well-known/jwks.json`, or the interval of whoever copies it; npm `jose` keeps a set for ten
+///    minutes and PyJWT for five, whatever the answer says. An hour is a good wait.
 /// 2. [`sign_with`](KeyRing::sign_with): it signs from now on. Wait until the last token of the former
 ///    key has expired: the life of an access token (15 min by default) after the *last* process has
 ///    changed over.
