@@ -445,7 +445,7 @@ fn life_in_words(locale: Locale, life: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::JobId;
+    use crate::{JobId, ResetToken};
 
     fn token() -> ResetToken {
         ResetToken::derive(
@@ -459,7 +459,7 @@ mod tests {
     fn a_link_is_https_and_carries_the_token_whole() {
         let token = token();
         for base in ["https://example.com/reset-password", "https://example.com/reset?lang=ko"] {
-            let link = LinkBase::parse(base).unwrap().link(&token);
+            let link = LinkBase::parse(base).unwrap().link(&token.expose());
             let url = Url::parse(&link).unwrap();
             assert!(link.starts_with(base));
             let value = url.query_pairs().find(|(key, _)| key == "token").unwrap().1.into_owned();
