@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::{
-    CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, ResetRecord, SessionId,
-    Timestamp, TokenDigest, User, UserId,
+    CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, ResetRecord, Session, SessionId,
+    SessionKey, Timestamp, TokenDigest, User, UserAgent, UserId,
 };
 
 /// Some moment of the year 2039.
@@ -80,6 +80,22 @@ pub(super) fn user() -> User {
         created_at: now,
         updated_at: now + Duration::from_micros(1_000_001),
         last_login: None,
+    }
+}
+
+pub(super) fn session() -> Session {
+    let now = now();
+    Session {
+        key: SessionKey { user_id: user_id(), id: session_id() },
+        email: email(),
+        credential_version: CredentialVersion::new(3),
+        current: digest(),
+        parent: None,
+        created_at: now,
+        last_used_at: now + Duration::from_micros(1),
+        idle_expires_at: now + Duration::from_micros(3_600_000_001),
+        expires_at: now + Duration::from_micros(7_200_000_001),
+        user_agent: UserAgent::new("Law/1.0"),
     }
 }
 

@@ -30,6 +30,7 @@ macro_rules! __reset_token_store_laws {
                 putting_a_row_again_alters_nothing,
                 putting_a_used_row_again_does_not_revive_it,
                 consuming_one_row_leaves_the_others,
+                deleting_all_rows_of_an_address_leaves_other_addresses,
             ]
             racing: [
                 of_concurrent_consumers_at_most_one_wins,
@@ -267,6 +268,23 @@ pub async fn consuming_one_row_leaves_the_others(store: &dyn ResetTokenStore) {
             "one good link of several is consumed"
         );
     }
+}
+
+/// Catches a delete that stops at a batch, leaves what was used, or takes those of others.
+pub async fn deleting_all_rows_of_an_address_leaves_other_addresses(store: &dyn ResetTokenStore) {
+    let suffix = fresh::suffix();
+    let kept = fresh::reset_record_of(&fresh::email_like("jos\u{e9}", &suffix));
+    put(store, &kept).await;
+    let email = fresh::email_like("jose", &suffix);
+    done(store.delete_all(&email).await);
+    for _ in 0..60 {
+        put(store, &fresh::reset_record_of(&email)).await;
+    }
+    let newest_row = newest(store, &email).await.expect("sixty rows have a newest");
+    consume(store, &newest_row, newest_row.created_at).await;
+    done(store.delete_all(&email).await);
+    assert_eq!(newest(store, &email).await, None, "of an address whose rows are deleted");
+    assert_eq!(newest(store, &kept.email).await, Some(kept), "of another address");
 }
 
 /// Catches looking first and marking then, the commonest hole in reset links: two requests with one

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::race::{RACERS, ROUNDS, Spawner, race, step_aside};
 use super::{done, fresh, the_one};
-use crate::ports::{CredentialChange, CredentialUpdate, Insert, Update, UserKey, UserStore};
+use crate::ports::{
+    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
+    UserStore,
+};
 use crate::{CredentialVersion, DisplayName, Email, PasswordHash, User, UserId};
 
 #[doc(hidden)]
@@ -31,11 +34,18 @@ macro_rules! __user_store_laws {
                 a_delete_for_another_account_removes_nothing,
                 an_account_made_anew_is_not_reached_by_the_old_key,
                 accounts_do_not_mix,
+                each_change_writes_what_it_says_and_leaves_the_rest,
+                a_moved_account_is_at_its_new_address_whole,
+                a_move_to_a_taken_address_changes_nothing,
+                a_move_from_another_version_or_of_another_account_changes_nothing,
             ]
             racing: [
                 of_concurrent_inserts_one_wins,
                 of_concurrent_changes_from_one_version_one_wins,
                 a_change_among_concurrent_logins_is_kept,
+                of_concurrent_moves_of_one_account_one_wins,
+                of_concurrent_moves_to_one_address_one_wins,
+                what_is_written_beside_a_move_is_kept,
             ]
         }
     };
@@ -294,6 +304,85 @@ pub async fn accounts_do_not_mix(store: &dyn UserStore) {
     }
 }
 
+/// Catches a change that is written as another, in part, or with more than it says.
+pub async fn each_change_writes_what_it_says_and_leaves_the_rest(store: &dyn UserStore) {
+    let at = fresh::now();
+    let unverified = User { email_verified_at: None, ..fresh::user() };
+    let without_password = User { password_hash: None, disabled: true, ..fresh::user() };
+    for mut user in [fresh::user(), unverified, without_password] {
+        insert(store, &user).await;
+        for change in [
+            CredentialChange::PasswordHashByMail(fresh::password_hash(), at),
+            CredentialChange::Disabled(true),
+            CredentialChange::Nothing,
+            CredentialChange::PasswordRemoved,
+            CredentialChange::EmailVerified(at + Duration::from_micros(1)),
+            CredentialChange::Disabled(false),
+            CredentialChange::PasswordHash(fresh::password_hash()),
+            CredentialChange::PasswordHashByMail(fresh::password_hash(), fresh::now()),
+        ] {
+            let update = CredentialUpdate { change, ..change_of(&user) };
+            user = changed(user, &update);
+            assert_eq!(done(store.update_credentials(update).await), Update::Updated);
+            expect_kept(store, &user).await;
+        }
+    }
+}
+
+/// Catches a move that leaves a row behind, loses a field, or keeps the old address taken.
+pub async fn a_moved_account_is_at_its_new_address_whole(store: &dyn UserStore) {
+    let used = User { last_login: Some(fresh::now()), email_verified_at: None, ..fresh::user() };
+    let bare = User { password_hash: None, disabled: true, ..fresh::user() };
+    for user in [used, bare] {
+        insert(store, &user).await;
+        let change = move_of(&user, fresh::email());
+        let after = moved(user.clone(), &change);
+        assert_eq!(done(store.change_email(change).await), EmailUpdate::Updated, "a good move");
+        expect_kept(store, &after).await;
+        assert!(by_email(store, &user.email).await.is_none(), "the account is at both addresses");
+        let at_new =
+            |found: &Option<User>| found.as_ref().is_some_and(|found| found.email == after.email);
+        let by_id = by_id_sooner_or_later(store, user.id, at_new).await;
+        expect_same(by_id.as_ref(), &after);
+        let next = User { email: user.email, ..fresh::user() };
+        insert(store, &next).await;
+        expect_kept(store, &next).await;
+    }
+}
+
+/// Catches a move that overwrites: whoever confirmed an address would own the account that has it.
+pub async fn a_move_to_a_taken_address_changes_nothing(store: &dyn UserStore) {
+    let (user, owner) = (fresh::user(), fresh::user());
+    insert(store, &user).await;
+    insert(store, &owner).await;
+    let answer = done(store.change_email(move_of(&user, owner.email.clone())).await);
+    assert_eq!(answer, EmailUpdate::EmailTaken, "a move to a taken address");
+    expect_kept(store, &user).await;
+    expect_kept(store, &owner).await;
+}
+
+/// Catches a move without its condition: a link from before a reset would still take the account away.
+pub async fn a_move_from_another_version_or_of_another_account_changes_nothing(
+    store: &dyn UserStore,
+) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let target = fresh::email();
+    let good = move_of(&user, target.clone());
+    let older = CredentialVersion::new(user.credential_version.get() - 1);
+    for stale in [
+        EmailChange { expected: older, ..good.clone() },
+        EmailChange { expected: good.next, next: good.next.next(), ..good.clone() },
+        EmailChange { key: with_other_id(&user), ..good.clone() },
+        EmailChange { key: key_of(&fresh::user()), ..good },
+    ] {
+        let answer = done(store.change_email(stale).await);
+        assert_eq!(answer, EmailUpdate::Stale, "a move from another version or account");
+    }
+    expect_kept(store, &user).await;
+    assert!(by_email(store, &target).await.is_none(), "a move from another version or account");
+}
+
 /// Catches looking first and inserting then: two people would register one address, and the second
 /// would take the first one's account.
 pub async fn of_concurrent_inserts_one_wins(store: Arc<dyn UserStore>, spawner: &dyn Spawner) {
@@ -363,6 +452,95 @@ pub async fn a_change_among_concurrent_logins_is_kept(
     }
 }
 
+/// Catches a move in two steps: an account at two addresses, or at none.
+pub async fn of_concurrent_moves_of_one_account_one_wins(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let user = fresh::user();
+        insert(&*store, &user).await;
+        let moves: Vec<_> = (0..RACERS).map(|_| move_of(&user, fresh::email())).collect();
+        let answers = race_of_moves(&store, spawner, &moves).await;
+        let winner = the_one(&answers, &EmailUpdate::Updated);
+        expect_kept(&*store, &moved(user.clone(), &moves[winner])).await;
+        assert!(
+            by_email(&*store, &user.email).await.is_none(),
+            "the account is at its old address"
+        );
+        for loser in (0..RACERS).filter(|racer| *racer != winner) {
+            let left = by_email(&*store, &moves[loser].new_email).await;
+            assert!(left.is_none(), "the account is at two addresses");
+        }
+    }
+}
+
+/// Catches looking first whether the new address is free: two accounts would be one.
+pub async fn of_concurrent_moves_to_one_address_one_wins(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let target = fresh::email();
+        let users: Vec<_> = (0..RACERS).map(|_| fresh::user()).collect();
+        let mut moves = Vec::new();
+        for user in &users {
+            insert(&*store, user).await;
+            moves.push(move_of(user, target.clone()));
+        }
+        let answers = race_of_moves(&store, spawner, &moves).await;
+        let winner = the_one(&answers, &EmailUpdate::Updated);
+        for (racer, user) in users.into_iter().enumerate() {
+            if racer == winner {
+                expect_kept(&*store, &moved(user, &moves[racer])).await;
+            } else {
+                assert_eq!(answers[racer], EmailUpdate::EmailTaken, "of a move that lost");
+                expect_kept(&*store, &user).await;
+            }
+        }
+    }
+}
+
+/// Catches a move that carries over what it had read: a login's new hash beside it would be lost, and a
+/// change of password beside it undone.
+pub async fn what_is_written_beside_a_move_is_kept(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let user = fresh::user();
+        insert(&*store, &user).await;
+        let rehash = CredentialUpdate { next: user.credential_version, ..change_of(&user) };
+        let change = move_of(&user, fresh::email());
+        let racers = (0..2).map(|n| {
+            let (store, rehash, change) = (Arc::clone(&store), rehash.clone(), change.clone());
+            async move {
+                if n == 0 {
+                    done(store.update_credentials(rehash).await) == Update::Updated
+                } else {
+                    done(store.change_email(change).await) == EmailUpdate::Updated
+                }
+            }
+        });
+        let answers = race(spawner, racers.collect()).await;
+        assert!(answers[1], "what keeps the version made a move stale");
+        let before = if answers[0] { changed(user, &rehash) } else { user };
+        expect_kept(&*store, &moved(before, &change)).await;
+    }
+}
+
+async fn race_of_moves(
+    store: &Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+    moves: &[EmailChange],
+) -> Vec<EmailUpdate> {
+    let racers = moves.iter().cloned().map(|change| {
+        let store = Arc::clone(store);
+        async move { done(store.change_email(change).await) }
+    });
+    race(spawner, racers.collect()).await
+}
+
 async fn insert(store: &dyn UserStore, user: &User) {
     let answer = done(store.insert(user.clone()).await);
     assert_eq!(answer, Insert::Inserted, "a free address was refused");
@@ -404,6 +582,7 @@ fn expect_same(found: Option<&User>, user: &User) {
         ("password_hash", text(&found.password_hash) == text(&user.password_hash)),
         ("credential_version", found.credential_version == user.credential_version),
         ("disabled", found.disabled == user.disabled),
+        ("email_verified_at", found.email_verified_at == user.email_verified_at),
         ("created_at", found.created_at == user.created_at),
         ("updated_at", found.updated_at == user.updated_at),
         ("last_login", found.last_login == user.last_login),
@@ -429,6 +608,26 @@ fn change_of(user: &User) -> CredentialUpdate {
         next: user.credential_version.next(),
         change: CredentialChange::PasswordHash(fresh::password_hash()),
         updated_at: user.updated_at + Duration::from_micros(3_600_000_001),
+    }
+}
+
+fn move_of(user: &User, new_email: Email) -> EmailChange {
+    EmailChange {
+        key: key_of(user),
+        expected: user.credential_version,
+        next: user.credential_version.next(),
+        new_email,
+        at: user.updated_at + Duration::from_micros(3_600_000_001),
+    }
+}
+
+fn moved(user: User, change: &EmailChange) -> User {
+    User {
+        email: change.new_email.clone(),
+        credential_version: change.next,
+        updated_at: change.at,
+        email_verified_at: Some(change.at),
+        ..user
     }
 }
 
