@@ -262,12 +262,14 @@ pub(crate) struct Walk {
     pub(crate) histories: Vec<History>,
 }
 
+/// Where a state was first reached from, by which step, and what that came to.
+type Reached = (usize, Option<(Step, Option<Answer>)>);
+
 /// Every state within `depth` steps, breadth first, each transition checked; the broken promise and the
 /// shortest way to it, where there is one.
 pub(crate) fn walk(depth: usize, decide: Decision) -> Result<Walk, String> {
     let start = State::start();
-    // Each state once: where it was reached from, by which step, and what that came to.
-    let mut reached: Vec<(usize, Option<(Step, Option<Answer>)>)> = vec![(0, None)];
+    let mut reached: Vec<Reached> = vec![(0, None)];
     let mut known = HashSet::from([start.clone()]);
     let mut queue = VecDeque::from([(start, 0, 0)]);
     let (mut transitions, mut asked, mut histories) = (0, HashSet::new(), Vec::new());
@@ -307,7 +309,7 @@ fn asked_of_store(state: &State, step: Step) -> Asked {
     }
 }
 
-fn history_of(reached: &[(usize, Option<(Step, Option<Answer>)>)], mut place: usize) -> History {
+fn history_of(reached: &[Reached], mut place: usize) -> History {
     let mut history = Vec::new();
     while let (from, Some(step)) = reached[place] {
         history.push(step);

@@ -1,12 +1,11 @@
 //! Rotation and reuse of refresh tokens: an exhaustive walk through the protocol, random histories
 //! through the whole service, and the stores in memory held to both. That the model bites is shown by
 //! broken decisions and broken stores.
-#![expect(clippy::disallowed_macros, clippy::expect_used, clippy::print_stdout, reason = "tests")]
-
-mod session_histories;
 
 use std::sync::{Arc, LazyLock};
 
+use crate::histories::lifetimes::{Figures, Stores, live, random_history};
+use crate::histories::protocol::{Decision, Walk, replay, walk};
 use adapters_local::memory::{MemorySessions, MemoryUsers};
 use async_trait::async_trait;
 use auth_domain::ports::{Rotated, Rotation, SessionStore, Update};
@@ -14,8 +13,6 @@ use auth_domain::{
     CredentialVersion, PortError, Presented, Session, SessionId, SessionKey, Timestamp,
     TokenDigest, UserId,
 };
-use session_histories::lifetimes::{Figures, Stores, live, random_history};
-use session_histories::protocol::{Decision, Walk, replay, walk};
 
 const DEPTH: usize = 7;
 

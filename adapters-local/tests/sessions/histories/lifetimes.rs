@@ -4,18 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_local::{Testing, testing_with};
-use async_trait::async_trait;
-use auth_domain::ports::{Clock, Rotated, Rotation, SessionStore, Update, UserKey, UserStore};
+use auth_domain::ports::{Clock, SessionStore, UserKey, UserStore};
 use auth_domain::{
-    Auth, ChangePasswordRequest, Claims, CredentialVersion, DisplayName, Email, LoginRequest,
-    MasterSecret, Password, PortError, PortErrorKind, RateLimits, RefreshError, RefreshToken,
-    RegisterRequest, RequestContext, ResetRequest, Session, SessionId, SessionKey, Timestamp,
-    UserId,
+    Auth, ChangePasswordRequest, Claims, DisplayName, Email, LoginRequest, MasterSecret, Password,
+    RateLimits, RefreshError, RefreshToken, RegisterRequest, RequestContext, ResetRequest,
+    SessionId, Timestamp,
 };
+
+use super::flaky::{Flaky, Lost};
 
 /// Where accounts and sessions are kept.
 pub(crate) struct Stores {
@@ -60,19 +60,16 @@ pub(crate) enum Step {
     },
     ResetPassword,
     DisableAndEnable,
+    /// From now on no rows are removed after a bump of the version, or they are again.
+    KeepRows {
+        keeps: bool,
+    },
     Wait {
         seconds: u64,
     },
     SetBack {
         seconds: u64,
     },
-}
-
-/// The answer to a rotation is lost before or after it was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    Before,
-    After,
 }
 
 const HOUR: u64 = 3_600;
@@ -94,7 +91,8 @@ impl Step {
             81..84 => Self::ChangePassword { by: device },
             84 => Self::ResetPassword,
             85 => Self::DisableAndEnable,
-            86..93 => Self::Wait { seconds: [1, 5, 11, 11, HOUR][dice.below(5)] },
+            86..88 => Self::KeepRows { keeps: dice.below(2) == 0 },
+            88..93 => Self::Wait { seconds: [1, 5, 11, 11, HOUR][dice.below(5)] },
             // Over what a session lives unused, and with others over what it lives at all.
             93..96 => Self::Wait { seconds: [13 * DAY, 16 * DAY][dice.below(2)] },
             _ => Self::SetBack { seconds: [1, 11, HOUR][dice.below(3)] },
@@ -194,6 +192,7 @@ struct Life {
     lines: Vec<Line>,
     version: u64,
     passwords: [&'static str; 2],
+    keeps_rows: bool,
     latest: Timestamp,
     figures: Figures,
 }
@@ -215,8 +214,7 @@ pub(crate) async fn live(stores: &Stores, name: &str, history: &[Step]) -> Resul
 
 impl Life {
     async fn new(stores: &Stores, name: &str) -> Self {
-        let sessions = Arc::clone(&stores.sessions);
-        let flaky = Arc::new(Flaky { sessions, lost: Mutex::default() });
+        let flaky = Arc::new(Flaky::new(Arc::clone(&stores.sessions)));
         let mut other = None;
         let testing = testing_with(|ports, settings| {
             ports.users = Arc::clone(&stores.users);
@@ -250,6 +248,7 @@ impl Life {
             lines: Vec::new(),
             version: user.credential_version.get(),
             passwords,
+            keeps_rows: false,
             latest: Timestamp::from_seconds(0),
             figures: Figures::default(),
         }
@@ -283,6 +282,10 @@ impl Life {
             Step::EndAll { by } => self.end_all(by).await?,
             Step::ChangePassword { by } => self.change_password(by).await?,
             Step::ResetPassword => self.reset_password().await?,
+            Step::KeepRows { keeps } => {
+                self.flaky.keep_rows(keeps);
+                self.keeps_rows = keeps;
+            }
             Step::DisableAndEnable => self.disable_and_enable().await?,
         }
         Ok(())
@@ -481,7 +484,7 @@ impl Life {
             if Some(n) == but {
                 line.version = self.version;
             } else {
-                line.has_row = false;
+                line.has_row &= self.keeps_rows;
             }
         }
     }
@@ -581,59 +584,4 @@ fn typed(password: &str) -> Password {
 
 fn text(token: &RefreshToken) -> String {
     token.expose().to_string()
-}
-
-/// Loses the answer to the next rotation, when it is told to.
-struct Flaky {
-    sessions: Arc<dyn SessionStore>,
-    lost: Mutex<Option<Lost>>,
-}
-
-impl Flaky {
-    fn lose_next(&self, lost: Option<Lost>) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
-    }
-}
-
-#[async_trait]
-impl SessionStore for Flaky {
-    async fn create(&self, session: Session) -> Result<(), PortError> {
-        self.sessions.create(session).await
-    }
-
-    async fn find(&self, key: &SessionKey) -> Result<Option<Session>, PortError> {
-        self.sessions.find(key).await
-    }
-
-    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, PortError> {
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if lost != Some(Lost::Before) {
-            let answer = self.sessions.rotate(rotation).await;
-            if lost.is_none() {
-                return answer;
-            }
-        }
-        Err(PortError::new(PortErrorKind::Unavailable, "session_store.rotate"))
-    }
-
-    async fn restamp(
-        &self,
-        key: &SessionKey,
-        expected: CredentialVersion,
-        next: CredentialVersion,
-    ) -> Result<Update, PortError> {
-        self.sessions.restamp(key, expected, next).await
-    }
-
-    async fn list(&self, user_id: UserId) -> Result<Vec<Session>, PortError> {
-        self.sessions.list(user_id).await
-    }
-
-    async fn end(&self, key: &SessionKey) -> Result<Update, PortError> {
-        self.sessions.end(key).await
-    }
-
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
-        self.sessions.end_all(user_id, but).await
-    }
 }

@@ -1,8 +1,4 @@
-//! Sessions through the whole service: attacks on refresh tokens, races, and what the clock does.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
-
-#[path = "session_histories/races.rs"]
-mod races;
+//! Attacks on refresh tokens, races, and what the clock does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +13,8 @@ use auth_domain::{
     RefreshToken, RegisterRequest, RequestContext, ResetRequest, Session, SessionId, SessionKey,
     TokenCheck, UserId,
 };
+
+use crate::histories::races;
 
 const PASSWORD: &str = "correct horse battery";
 const DAY: Duration = Duration::from_hours(24);
@@ -123,18 +121,18 @@ async fn b1_within_the_window_a_token_is_retried_only_until_its_child_is_used() 
 #[derive(Clone, Copy, Debug)]
 enum End {
     Logout,
-    EndSession,
+    One,
     Reuse,
-    EndAll,
+    All,
     Reset,
     Disable,
 }
 
 const ENDS: [(End, bool); 6] = [
     (End::Logout, false),
-    (End::EndSession, false),
+    (End::One, false),
     (End::Reuse, false),
-    (End::EndAll, true),
+    (End::All, true),
     (End::Reset, true),
     (End::Disable, true),
 ];
@@ -145,13 +143,13 @@ async fn end(world: &Testing, login: &Login, how: End) {
     let token = login.refresh_token.clone();
     match how {
         End::Logout => auth.logout(token, &context()).await.unwrap(),
-        End::EndSession => auth.end_session(&claims, login.session_id, &context()).await.unwrap(),
+        End::One => auth.end_session(&claims, login.session_id, &context()).await.unwrap(),
         End::Reuse => {
             refresh(auth, &token).await.unwrap();
             world.clock.advance(Session::RETRY_WINDOW + INSTANT);
             assert!(is_rejected(&refresh(auth, &token).await));
         }
-        End::EndAll => auth.end_all_sessions(&claims, &context()).await.unwrap(),
+        End::All => auth.end_all_sessions(&claims, &context()).await.unwrap(),
         End::Reset => {
             auth.request_password_reset(ann(), &context()).await.unwrap();
             world.deliver_mail().await;
