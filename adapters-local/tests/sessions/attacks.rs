@@ -254,15 +254,15 @@ async fn the_51st_login_ends_the_oldest_session() {
         opened.push(login(&world).await);
     }
     assert_eq!(live_sessions(&world).await.len(), 50);
-    // What was used last is not what was opened last.
-    let kept = refresh(&world.auth, &opened[1].refresh_token).await.unwrap();
+    // By when they were opened, not by when they were used.
+    let oldest = refresh(&world.auth, &opened[0].refresh_token).await.unwrap();
     world.clock.advance(Duration::from_secs(1));
     login(&world).await;
     let live = live_sessions(&world).await;
     assert_eq!(live.len(), 50);
     assert!(!live.contains(&opened[0].session_id) && live.contains(&opened[1].session_id));
-    assert!(is_rejected(&refresh(&world.auth, &opened[0].refresh_token).await));
-    refresh(&world.auth, &kept).await.unwrap();
+    assert!(is_rejected(&refresh(&world.auth, &oldest).await));
+    refresh(&world.auth, &opened[1].refresh_token).await.unwrap();
 }
 
 #[tokio::test]
