@@ -1,5 +1,5 @@
 //! Sessions through the whole service.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 mod attacks;
 mod histories;
