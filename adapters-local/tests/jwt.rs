@@ -50,7 +50,6 @@ fn profile() -> TokenProfile {
 
 fn ann() -> Claims {
     Claims {
-        session_id: SessionId::from_entropy_bytes([6; 16]),
         user_id: UserId::from_entropy_bytes([3; 16]),
         email: Email::parse("ann@example.com").unwrap(),
         name: DisplayName::parse("Ann \u{1f469}\u{200d}\u{1f52c} \"\u{d55c}\"").unwrap(),
