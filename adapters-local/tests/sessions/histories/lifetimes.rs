@@ -315,9 +315,12 @@ impl Life {
 
     /// The dead go first, then the oldest.
     fn cap(&mut self) {
+        let opened = self.lines.last().map(|line| line.id);
         let (version, now) = (self.version, self.now());
         let mut kept: Vec<_> = self.lines.iter_mut().filter(|line| line.has_row).collect();
-        kept.sort_by_key(|line| (line.is_live(version, now), line.opened_at));
+        kept.sort_by_key(|line| {
+            (Some(line.id) == opened, line.is_live(version, now), line.opened_at)
+        });
         let beyond = kept.len().saturating_sub(CAP);
         for line in &mut kept[..beyond] {
             line.has_row = false;
