@@ -6,8 +6,9 @@
 //!
 //! | table | key | attributes |
 //! |---|---|---|
-//! | `users` | `email` S | `user_id` S, `name` S, `password_hash` S, `credential_version` N, `disabled` BOOL, `created_at` S, `updated_at` S, `last_login` S, `operation_id` S |
+//! | `users` | `email` S | `user_id` S, `name` S, `password_hash` S, `credential_version` N, `disabled` BOOL, `email_verified_at` S, `created_at` S, `updated_at` S, `last_login` S, `operation_id` S |
 //! | its index `user_id-index` | `user_id` S | keys only |
+//! | `sessions` | `user_id` S, `session_id` S | `email` S (as the row of `users` is keyed), `credential_version` N, `current` S, `parent` S (digests in hex), `created_at` S, `last_used_at` S, `idle_expires_at` S, `expires_at` S, `user_agent` S, `operation_id` S, `ttl` N |
 //! | `password-resets` | `email` S, `reset_token` S | `user_id` S, `credential_version` N, `created_at` S, `expires_at` S, `used` BOOL, `operation_id` S, `ttl` N |
 //! | `attempts` | `key` S | `count` N, `last` N (microseconds), `operation_id` S, `ttl` N |
 //! | `rate-limits` | `key` S | `count` N, `operation_id` S, `ttl` N |
@@ -15,8 +16,8 @@
 //! Times in strings are UTC, `2025-09-06T11:22:33.123456`; `ttl` is in epoch seconds, and only clean-up:
 //! expiry is checked by conditions. `reset_token` is `sha256:` and the digest in hex; rows without that
 //! prefix are of the system that this replaced, and are never read. The user rows of that system are
-//! read as they are: attributes that they lack have a meaning, and the first write adds them and removes
-//! `reset_token`, `reset_expires` and `reset_created`, in which it kept secrets in the clear.
+//! read as they are: attributes that they lack have a meaning, and the first login adds them. Each write
+//! removes `reset_token`, `reset_expires` and `reset_created`, in which it kept secrets in the clear.
 //!
 //! What a call costs, of items under 1 KB (read and write request units):
 //!
@@ -34,14 +35,21 @@
 mod attempts;
 mod conditional;
 mod layout;
+mod partition;
 mod rate_limiter;
+mod relocation;
 mod reset_tokens;
+mod sessions;
+mod tries;
 mod users;
 
 pub use attempts::DynamoAttempts;
 #[cfg(feature = "tools")]
-pub(crate) use layout::{EMAIL, Item, PLAINTEXT_RESETS, USER_ATTRIBUTES, USER_ID};
+pub(crate) use layout::{EMAIL, Item, USER_ID};
 pub use layout::{RowFault, TableNames};
 pub use rate_limiter::DynamoRateLimiter;
+#[cfg(feature = "tools")]
+pub(crate) use relocation::{Answer, Relocation};
 pub use reset_tokens::DynamoResetTokens;
+pub use sessions::DynamoSessions;
 pub use users::DynamoUsers;

@@ -9,6 +9,7 @@ use super::layout::{
     DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, corrupt, digest_key, reset_item, reset_record, text,
     time,
 };
+use super::partition::Partition;
 use crate::fault::port_error;
 
 /// Issued reset links in a DynamoDB table.
@@ -24,6 +25,7 @@ pub struct DynamoResetTokens {
 const PUT: &str = "reset_token_store.put";
 const NEWEST: &str = "reset_token_store.newest";
 const CONSUME: &str = "reset_token_store.consume";
+const DELETE_ALL: &str = "reset_token_store.delete_all";
 
 const OURS_OF_ADDRESS: &str = "#email = :email AND begins_with(#reset_token, :prefix)";
 const IS_LIVE: &str = "#used = :unused AND #expires_at > :now";
@@ -33,6 +35,17 @@ impl DynamoResetTokens {
     /// Links in the table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
+    }
+
+    async fn delete_under(&self, address: &str) -> Result<(), PortError> {
+        let partition = Partition {
+            client: &self.client,
+            table: &self.table,
+            key: (EMAIL, address.to_owned()),
+            sort_key: RESET_TOKEN,
+        };
+        let keys = partition.keys(DELETE_ALL).await?;
+        partition.delete(keys, DELETE_ALL).await
     }
 
     async fn rows(&self, email: &Email) -> Result<Vec<Item>, PortError> {
@@ -55,7 +68,7 @@ impl DynamoResetTokens {
 #[async_trait]
 impl ResetTokenStore for DynamoResetTokens {
     async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
-        let is_new = put_new(&self.client, &self.table, reset_item(&record), PUT).await?;
+        let is_new = put_new(&self.client, &self.table, EMAIL, reset_item(&record), PUT).await?;
         Ok(if is_new { Put::Stored } else { Put::AlreadyThere })
     }
 
@@ -90,5 +103,14 @@ impl ResetTokenStore for DynamoResetTokens {
             Outcome::Written(None) => Err(absent(CONSUME)),
             Outcome::Refused(_) => Ok(None),
         }
+    }
+
+    /// Also those of the system that this replaced, which kept its links in the clear, under the address as
+    /// it was typed.
+    async fn delete_all(&self, email: &Email) -> Result<(), PortError> {
+        if email.spelling() != email.as_str() {
+            self.delete_under(email.spelling()).await?;
+        }
+        self.delete_under(email.as_str()).await
     }
 }

@@ -5,6 +5,7 @@ mod conformance;
 #[path = "../dynamo/mod.rs"]
 mod dynamo;
 mod faults;
+mod histories;
 mod price;
 mod proxy;
 mod rows;

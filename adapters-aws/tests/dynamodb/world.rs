@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use adapters_aws::dynamodb::{DynamoAttempts, DynamoRateLimiter, DynamoResetTokens, DynamoUsers};
+use adapters_aws::dynamodb::{
+    DynamoAttempts, DynamoRateLimiter, DynamoResetTokens, DynamoSessions, DynamoUsers,
+};
 use adapters_aws::{AwsSettings, clients};
 use adapters_local::{Testing, testing_with};
 use auth_domain::{
@@ -42,6 +44,7 @@ impl World {
         let users = DynamoUsers::new(client.clone(), "t-users");
         let testing = testing_with(|ports, settings| {
             ports.users = Arc::new(users.clone());
+            ports.sessions = Arc::new(DynamoSessions::new(client.clone(), "t-sessions"));
             ports.reset_tokens =
                 Arc::new(DynamoResetTokens::new(client.clone(), "t-password-resets"));
             ports.attempts = Arc::new(DynamoAttempts::new(client.clone(), "t-attempts"));
