@@ -5,7 +5,9 @@ mod conformance;
 #[path = "../dynamo/mod.rs"]
 mod dynamo;
 mod faults;
+mod moves;
 mod price;
 mod proxy;
 mod rows;
+mod session_faults;
 mod world;
