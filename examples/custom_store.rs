@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adapters_local::testing_with;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
+    UserStore,
+};
 use auth_domain::{
-    DisplayName, Email, Password, PortError, RegisterRequest, RequestContext, Timestamp, User,
-    UserId,
+    DisplayName, Email, Password, PortError, RegisterRequest, Registration, RequestContext,
+    Timestamp, User, UserId,
 };
 use tokio::sync::RwLock;
 
@@ -56,17 +59,36 @@ impl UserStore for TreeStore {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        let CredentialUpdate { key, expected, next, password_hash, updated_at } = update;
+        let CredentialUpdate { key, expected, next, change, updated_at } = update;
         let write = |user: &mut User| {
             if user.credential_version != expected {
                 return Update::Stale;
             }
             user.credential_version = next;
-            user.password_hash = Some(password_hash);
+            apply(user, change);
             user.updated_at = updated_at;
             Update::Updated
         };
         Ok(self.change(&key, write).await)
+    }
+
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
+        let EmailChange { key, expected, next, new_email, at } = change;
+        let mut users = self.users.write().await;
+        let found = users.get(&key.email);
+        if found.is_none_or(|user| user.id != key.id || user.credential_version != expected) {
+            return Ok(EmailUpdate::Stale);
+        }
+        if users.contains_key(&new_email) {
+            return Ok(EmailUpdate::EmailTaken);
+        }
+        let Some(mut user) = users.remove(&key.email) else { return Ok(EmailUpdate::Stale) };
+        user.email = new_email.clone();
+        user.credential_version = next;
+        user.updated_at = at;
+        user.email_verified_at = Some(at);
+        users.insert(new_email, user);
+        Ok(EmailUpdate::Updated)
     }
 
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
@@ -87,6 +109,20 @@ impl UserStore for TreeStore {
     }
 }
 
+fn apply(user: &mut User, change: CredentialChange) {
+    match change {
+        CredentialChange::Nothing => {}
+        CredentialChange::Disabled(disabled) => user.disabled = disabled,
+        CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
+        CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
+        CredentialChange::PasswordHashByMail(hash, at) => {
+            user.password_hash = Some(hash);
+            user.email_verified_at.get_or_insert(at);
+        }
+        CredentialChange::PasswordRemoved => user.password_hash = None,
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let world = testing_with(|ports, _| ports.users = Arc::new(TreeStore::default()));
@@ -95,7 +131,10 @@ async fn main() -> Result<()> {
         password: Password::new("correct horse battery")?,
         name: DisplayName::parse("Ann")?,
     };
-    let account = world.auth.register(request, &RequestContext::new()).await?;
+    let Registration::Made(account) = world.auth.register(request, &RequestContext::new()).await?
+    else {
+        bail!("registration is open here");
+    };
     println!("registered {} in a store of one's own", account.user_id);
     Ok(())
 }

@@ -8,7 +8,8 @@ use adapters_http::{Bearer, HttpOptions, router, routes};
 use adapters_local::{Testing, testing, testing_with};
 use async_trait::async_trait;
 use auth_domain::ports::{
-    CredentialUpdate, Insert, Put, ResetTokenStore, Update, UserKey, UserStore,
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Put, ResetTokenStore, Update, UserKey,
+    UserStore,
 };
 use auth_domain::{
     Auth, DisplayName, Email, LoginRequest, Password, PortError, RegisterRequest, RequestContext,
@@ -114,6 +115,9 @@ impl UserStore for Hanging {
     async fn update_credentials(&self, _: CredentialUpdate) -> Result<Update, PortError> {
         std::future::pending().await
     }
+    async fn change_email(&self, _: EmailChange) -> Result<EmailUpdate, PortError> {
+        std::future::pending().await
+    }
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         std::future::pending().await
     }
@@ -160,6 +164,9 @@ impl ResetTokenStore for HangingTokens {
         _: TokenDigest,
         _: Timestamp,
     ) -> Result<Option<ResetRecord>, PortError> {
+        std::future::pending().await
+    }
+    async fn delete_all(&self, _: &Email) -> Result<(), PortError> {
         std::future::pending().await
     }
 }

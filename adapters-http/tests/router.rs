@@ -8,7 +8,9 @@ use std::time::Duration;
 use adapters_http::{AllowedOrigins, HttpOptions, Origin, router};
 use adapters_local::memory::MailFault;
 use adapters_local::{CompatibilityIssuer, Testing, testing, testing_with};
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
+};
 use auth_domain::{Email, Locale, PortError, PortErrorKind, Timestamp, TokenCheck, User, UserId};
 use axum::Router;
 use axum::body::Body;
@@ -489,6 +491,9 @@ impl UserStore for BrokenStore {
     async fn update_credentials(&self, _: CredentialUpdate) -> Result<Update, PortError> {
         self.fail()
     }
+    async fn change_email(&self, _: EmailChange) -> Result<EmailUpdate, PortError> {
+        self.fail()
+    }
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         self.fail()
     }
@@ -618,7 +623,7 @@ async fn pages_may_call_only_where_they_were_allowed_to() {
         let answer = Client::with(&world, options).send(preflight(origin)).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
-        assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST"));
+        assert_eq!(answer.header("access-control-allow-methods"), Some("DELETE,GET,POST"));
         assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }

@@ -11,7 +11,8 @@ mod testing;
 mod tracing_events;
 
 pub use hashing::{
-    Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, InsecureInstantHasher,
+    Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
+    ImportCeilings, InsecureInstantHasher, StoredFormat, StoredHashError,
 };
 pub use jwt::{
     CompatibilityIssuer, CompatibilityIssuerError, JwtIssuer, JwtVerifier, JwtVerifierError,

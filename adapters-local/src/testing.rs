@@ -113,11 +113,16 @@ impl Testing {
     }
 
     /// The token of the link in the last mail to an address that had one.
-    pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
+    pub fn link_token(&self, to: &Email) -> Option<String> {
         self.mailbox.all().iter().rev().filter(|mail| mail.to == *to).find_map(|mail| {
             let (_, token) = mail.content.text.split_once("token=")?;
-            ResetToken::parse(token.lines().next()?).ok()
+            token.lines().next().map(str::to_owned)
         })
+    }
+
+    /// The token of the last mailed link, if it is a reset link.
+    pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
+        ResetToken::parse(&self.link_token(to)?).ok()
     }
 }
 

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -178,7 +179,7 @@ impl Auth {
     ) -> Result<Vec<SessionInfo>, PortError> {
         let mut sessions = self.ports().sessions.list(user.id).await?;
         sessions.retain(|session| self.is_live(session, user));
-        sessions.sort_unstable_by(|a, b| b.last_used_at.cmp(&a.last_used_at));
+        sessions.sort_unstable_by_key(|session| Reverse(session.last_used_at));
         let infos = sessions.into_iter().map(|session| SessionInfo {
             id: session.key.id,
             created_at: session.created_at,
