@@ -52,8 +52,29 @@ routes=(
     '/auth/forgot-password OPTIONS ForgotPasswordHyphenResource ForgotPasswordHyphenOptions'
     '/auth/reset-password POST ResetPasswordResource ResetPasswordMethod'
     '/auth/reset-password OPTIONS ResetPasswordResource ResetPasswordOptions'
+    '/auth/refresh POST RefreshResource RefreshMethod'
+    '/auth/refresh OPTIONS RefreshResource RefreshOptions'
+    '/auth/logout POST LogoutResource LogoutMethod'
+    '/auth/logout OPTIONS LogoutResource LogoutOptions'
+    '/auth/sessions GET SessionsResource SessionsMethod'
+    '/auth/sessions DELETE SessionsResource SessionsDeleteMethod'
+    '/auth/sessions OPTIONS SessionsResource SessionsOptions'
+    '/auth/sessions/{id} DELETE SessionResource SessionMethod'
+    '/auth/sessions/{id} OPTIONS SessionResource SessionOptions'
+    '/auth/change-password POST ChangePasswordResource ChangePasswordMethod'
+    '/auth/change-password OPTIONS ChangePasswordResource ChangePasswordOptions'
+    '/auth/change-email POST ChangeEmailResource ChangeEmailMethod'
+    '/auth/change-email OPTIONS ChangeEmailResource ChangeEmailOptions'
+    '/auth/change-email/confirm POST ChangeEmailConfirmResource ChangeEmailConfirmMethod'
+    '/auth/change-email/confirm OPTIONS ChangeEmailConfirmResource ChangeEmailConfirmOptions'
+    '/auth/verify-email POST VerifyEmailResource VerifyEmailMethod'
+    '/auth/verify-email OPTIONS VerifyEmailResource VerifyEmailOptions'
+    '/auth/verify-email/resend POST VerifyEmailResendResource VerifyEmailResendMethod'
+    '/auth/verify-email/resend OPTIONS VerifyEmailResendResource VerifyEmailResendOptions'
     '/auth/me GET MeResource MeMethod'
+    '/auth/me DELETE MeResource MeDeleteMethod'
     '/auth/me OPTIONS MeResource MeOptions'
+    '/.well-known/jwks.json GET JwksResource JwksMethod'
     '/healthz GET HealthResource HealthMethod'
 )
 
@@ -282,7 +303,8 @@ lint() {
     fi
 }
 
-# The deployment's id carries a digest of all that it publishes.
+# The deployment's id carries a digest of all that it publishes. Comments stay here: what CloudFormation
+# takes is limited.
 render() { # sets rendered
     local name digest
     digest="$({
@@ -291,7 +313,7 @@ render() { # sets rendered
         for name in "${!given[@]}"; do printf '%s=%s\n' "$name" "${given[$name]}"; done | LC_ALL=C sort
     } | sha256)"
     rendered="$output/template.yaml"
-    sed "s/^  ApiRelease:\$/  ApiRelease${digest:0:12}:/" "$template" >"$rendered"
+    sed -e '/^ *#/d' -e '/^$/d' -e "s/^  ApiRelease:\$/  ApiRelease${digest:0:12}:/" "$template" >"$rendered"
     (($(wc -c <"$rendered") <= 51200)) || refuse 'the template is larger than CloudFormation takes (51,200 bytes)'
     say "rendered   $rendered (release ${digest:0:12})"
 }
