@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use auth_domain::{Auth, Claims, Locale, RequestContext, UserAgent};
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -71,10 +73,12 @@ impl Call {
         if is_empty { Ok(None) } else { self.fields(names).map(Some) }
     }
 
-    /// The part of the path that a route leaves open; empty if it is no text.
+    /// The part of the path that a route leaves open; empty if it is no text. The last one: a router that
+    /// ours is nested in may leave parts open before it.
     pub(crate) async fn path_segment(&mut self) -> String {
-        let path = Path::<String>::from_request_parts(&mut self.parts, &()).await;
-        path.map(|Path(segment)| segment).unwrap_or_default()
+        let params = RawPathParams::from_request_parts(&mut self.parts, &()).await;
+        let last = params.as_ref().ok().and_then(|params| params.iter().last());
+        last.map(|(_, segment)| segment.to_owned()).unwrap_or_default()
     }
 
     /// What a use case comes to, unless it takes too long. Dropped with a client that hangs up.
@@ -97,7 +101,7 @@ impl Call {
         T: Send + 'static,
         E: Into<Problem>,
     {
-        let options = self.service.options.clone();
+        let options = Arc::clone(&self.service.options);
         let work = work(self.auth().clone(), self.context.clone());
         match tokio::spawn(async move { options.in_time(work).await }).await {
             Ok(outcome) => outcome,

@@ -98,6 +98,20 @@ async fn a_route_of_ones_own_lets_bearers_in_and_nobody_else() {
     }
 }
 
+#[tokio::test]
+async fn the_calls_work_under_a_path_of_ones_own_that_leaves_a_part_open() {
+    let world = testing();
+    let calls = routes(world.auth.clone(), HttpOptions::default());
+    let app = Router::new().nest("/shops/{shop}", calls);
+    let token = access_token(&world.auth).await;
+    let claims = world.auth.authenticate(&token).await.unwrap();
+    let end = Request::delete(format!("/shops/7/auth/sessions/{}", claims.session_id))
+        .header("Authorization", format!("Bearer {token}"))
+        .body(Body::empty());
+    let (status, body) = send(&app, end.unwrap()).await;
+    assert_eq!(status, 200, "{body}");
+}
+
 /// A store that never answers.
 struct Hanging;
 

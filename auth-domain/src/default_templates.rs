@@ -195,16 +195,16 @@ impl MailTemplates for DefaultTemplates {
                 format!("Your {service} password was changed"),
                 &format!("The password of your {service} account was just changed."),
                 None,
-                "If it was not you, somebody else can read your mail: secure your mailbox first, \
-                 then ask for a reset link again and set another password.",
+                "If it was not you, somebody else knows your password or reads your mail: secure your \
+                 mailbox first, then ask for a reset link and set another password.",
             ),
             Locale::Ko => content(
                 mail.locale,
                 format!("{service} 비밀번호가 변경되었습니다"),
                 &format!("{service} 계정의 비밀번호가 방금 변경되었습니다."),
                 None,
-                "본인이 변경하지 않았다면 다른 사람이 메일을 볼 수 있는 상태입니다. 먼저 메일 계정을 \
-                 안전하게 한 뒤, 비밀번호 재설정을 다시 요청해 새 비밀번호를 설정하세요.",
+                "본인이 변경하지 않았다면 다른 사람이 비밀번호를 알거나 메일을 볼 수 있는 상태입니다. 먼저 메일 \
+                 계정을 안전하게 한 뒤, 비밀번호 재설정을 요청해 새 비밀번호를 설정하세요.",
             ),
         }
     }
