@@ -676,12 +676,12 @@ output_of() { # output's key
 }
 
 patch() { # path, value
-    printf '{"op":"replace","path":"%s","value":%s}' "$1" "$(json_string "$2")"
+    printf '{"op":"replace","path":"%s","value":%s}\n' "$1" "$(json_string "$2")"
 }
 
 # CloudFormation does not change the settings of a stage that a deployment created, so they are set here.
 set_stage() {
-    local rate burst group logs tracing now route path verb rest escaped
+    local rate burst group logs tracing now route path verb rest escaped some
     rate="$(output_of StageThrottleRate)"
     burst="$(output_of StageThrottleBurst)"
     group="$(output_of AccessLogGroupArn)"
@@ -691,25 +691,27 @@ set_stage() {
     now="$(ask 'read the stage' apigateway get-stage --rest-api-id "$api" --stage-name "$stage" \
         --query accessLogSettings.destinationArn)"
     {
-        printf '['
         # By route, so that routes added by hand keep the limits that they have.
         for route in "${routes[@]}"; do
             read -r path verb rest <<<"$route"
             escaped="${path//\//~1}"
-            patch "/$escaped/$verb/throttling/rateLimit" "$rate" && printf ','
-            patch "/$escaped/$verb/throttling/burstLimit" "$burst" && printf ','
+            patch "/$escaped/$verb/throttling/rateLimit" "$rate"
+            patch "/$escaped/$verb/throttling/burstLimit" "$burst"
         done
         if [[ "$logs" == true ]]; then
-            patch /accessLogSettings/destinationArn "$group" && printf ','
-            patch /accessLogSettings/format "$access_log_format" && printf ','
+            patch /accessLogSettings/destinationArn "$group"
+            patch /accessLogSettings/format "$access_log_format"
         elif [[ "$now" == "$group" ]]; then
-            printf '{"op":"remove","path":"/accessLogSettings"},'
+            printf '{"op":"remove","path":"/accessLogSettings"}\n'
         fi
         patch /tracingEnabled "$tracing"
-        printf ']'
-    } >"$work/stage.json"
-    ask 'set the stage' apigateway update-stage --rest-api-id "$api" --stage-name "$stage" \
-        --patch-operations "file://$work/stage.json" >/dev/null
+    } >"$work/patches"
+    # Of more than 80 in one call API Gateway says "Update size too large".
+    while mapfile -t -n 60 -u 3 some && ((${#some[@]})); do
+        (IFS=, && printf '[%s]' "${some[*]}") >"$work/stage.json"
+        ask 'set the stage' apigateway update-stage --rest-api-id "$api" --stage-name "$stage" \
+            --patch-operations "file://$work/stage.json" >/dev/null
+    done 3<"$work/patches"
     say "set        stage $stage: $rate calls a second and $burst at once for each route, access log, tracing"
 }
 

@@ -30,6 +30,7 @@
 //! | refresh with a spent token | session, its end | 0 | 2 |
 //! | logout | session | 0 | 1 |
 //! | list of sessions | session, user, sessions | 3 | 0 |
+//! | end of all sessions | session, user, user, sessions | 3 | 1, and 1 for each |
 //! | forgot, the worker's half | user, newest, put | 2 | 1, and 1 for each cap |
 //! | reset | newest, user, consume, user, clear, sessions | 3 | 3, and 1 for each session |
 //! | change of password | session, user, attempt, clear, user, session, sessions | 3 | 4, and 1 for each other session |

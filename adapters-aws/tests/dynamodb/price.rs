@@ -93,6 +93,19 @@ async fn a_logout_costs_one_write_and_a_list_three_reads() {
     assert_eq!(price, Price(0.0, 1.0, 1));
 }
 
+#[tokio::test]
+async fn to_end_all_sessions_costs_three_reads_and_a_write_and_one_for_each() {
+    let world = World::new().await;
+    world.register(OLD).await.unwrap();
+    let login = world.login(OLD).await.unwrap();
+    world.login(OLD).await.unwrap();
+    let (auth, claims) = (&world.testing.auth, world.claims(&login).await);
+    let context = RequestContext::new();
+    let (price, outcome) = world.price_of(auth.end_all_sessions(&claims, &context)).await;
+    outcome.unwrap();
+    assert_eq!(price, Price(3.0, 1.0 + 2.0, 5));
+}
+
 /// The session, the account, the attempt, its end, the account, the session, and the other sessions: a read, and
 /// a write for each.
 #[tokio::test]

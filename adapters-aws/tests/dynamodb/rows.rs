@@ -334,6 +334,22 @@ async fn sessions_that_cannot_be_read_end_with_the_others() {
     world.refresh(&login.refresh_token).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_session_goes_on_when_its_account_moves_to_the_canonical_spelling() {
+    let world = World::hashing().await;
+    world.put("t-users", old_row("Ann@Example.com", "short")).await;
+    let login = world.login_as(spelt("Ann@Example.com"), "short").await.unwrap();
+    let mut row = world.row("Ann@Example.com").await.unwrap();
+    let away = world.dynamo.client.delete_item().table_name("t-users");
+    away.key("email", text("Ann@Example.com")).send().await.unwrap();
+    row.insert("email".to_owned(), text("ann@example.com"));
+    world.put("t-users", row).await;
+    world.refresh(&login.refresh_token).await.unwrap();
+    let claims = world.claims(&login).await;
+    let sessions = world.testing.auth.list_sessions(&claims, &RequestContext::new()).await;
+    assert_eq!(sessions.unwrap().len(), 1);
+}
+
 /// None of its own, and none in the clear.
 #[tokio::test]
 async fn a_deleted_account_leaves_no_row_of_the_replaced_system_either() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth_domain::ports::{Rotated, Rotation, SessionStore};
 use auth_domain::{
     ChangePasswordError, DeleteAccountError, ErrorCode, Login, PortErrorKind, RefreshError,
-    RefreshToken, RequestContext, SessionError, SessionId, SessionKey,
+    RefreshToken, RequestContext, Session, SessionError, SessionId, SessionKey, TokenDigest,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -63,6 +63,35 @@ async fn a_refresh_whose_answers_are_lost_is_a_refresh() {
         calls
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_failed_half_way_goes_on_when_it_is_asked_for_again() {
+    for call in 0..2 {
+        let world = World::hasty().await;
+        let login = world.logged_in().await;
+        dry_from(&world, call);
+        match world.refresh(&login.refresh_token).await {
+            Err(RefreshError::Port(error)) => assert_throttled(&error, call),
+            outcome => panic!("call {call}: {outcome:?}"),
+        }
+        world.proxy.plan(|_, _| Fate::Untouched);
+        let child = world.refreshed(&login.refresh_token).await;
+        world.refresh(&child).await.unwrap();
+        assert_eq!(world.rows_of("t-sessions").await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_never_written_over_by_another_of_its_id() {
+    let world = World::new().await;
+    let login = world.logged_in().await;
+    let key = SessionKey { user_id: login.user_id, id: login.session_id };
+    let session = world.sessions.find(&key).await.unwrap().unwrap();
+    let other = Session { current: TokenDigest::from_bytes([9; 32]), ..session.clone() };
+    let error = world.sessions.create(other).await.unwrap_err();
+    assert_eq!(error.kind(), PortErrorKind::Rejected);
+    assert_eq!(world.sessions.find(&key).await.unwrap(), Some(session));
 }
 
 #[tokio::test]
@@ -317,7 +346,7 @@ async fn a_rotation_that_is_known_again_is_the_same_rotation() {
     let rotation = Rotation {
         key,
         presented: login.refresh_token.digest(),
-        next: auth_domain::TokenDigest::from_bytes([9; 32]),
+        next: TokenDigest::from_bytes([9; 32]),
         now,
         idle_expires_at: now + Duration::from_hours(1),
     };
