@@ -1,17 +1,18 @@
 //! The life of an account, and what attackers try with it (`a6_` and so on name the case in SECURITY.md).
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_local::{Testing, testing, testing_with};
-use auth_domain::ports::{ResetTokenStore, SessionStore, UserStore};
+use auth_domain::ports::{Clock, ResetTokenStore, SessionStore, UserStore};
 use auth_domain::{
     ChangeEmailError, ChangeEmailRequest, ChangePasswordRequest, Claims, ConfirmEmailError,
     DeleteAccountError, Delivery, DisplayName, Email, EmailChangeToken, EmailVerification, Login,
     LoginError, LoginRequest, MailJob, Password, RefreshError, RegisterRequest, Registration,
-    RegistrationMode, RequestContext, ResetError, ResetRequest, ResetToken, SkipReason, TokenCheck,
-    VerificationToken, VerifyEmailError,
+    RegistrationMode, RequestContext, ResetError, ResetRequest, ResetToken, SkipReason, Timestamp,
+    TokenCheck, VerificationToken, VerifyEmailError,
 };
 
 const OLD: &str = "correct horse battery";
@@ -333,6 +334,16 @@ async fn b6_otherwise_it_lives_out_its_quarter_of_an_hour_and_acts_for_nobody() 
     assert!(world.auth.authenticate(token).await.is_ok());
     world.clock.advance(Duration::from_secs(1));
     assert!(world.auth.authenticate(token).await.is_err());
+}
+
+#[tokio::test]
+async fn the_session_just_opened_outlives_the_cap_although_the_clock_was_set_back() {
+    let world = testing_with(|_, settings| settings.sessions_per_account = NonZeroUsize::MIN);
+    let (earlier, _) = member(&world).await;
+    world.clock.set(Timestamp::from_seconds(world.clock.now().as_seconds() - 3_600));
+    let opened = login(&world, ann(), OLD).await.unwrap();
+    assert!(world.auth.refresh(opened.refresh_token, &context()).await.is_ok());
+    assert!(world.auth.refresh(earlier.refresh_token, &context()).await.is_err());
 }
 
 // The end.

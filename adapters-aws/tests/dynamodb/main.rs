@@ -5,6 +5,7 @@ mod conformance;
 #[path = "../dynamo/mod.rs"]
 mod dynamo;
 mod faults;
+mod histories;
 mod moves;
 mod price;
 mod proxy;

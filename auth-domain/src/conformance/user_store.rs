@@ -501,21 +501,22 @@ pub async fn of_concurrent_moves_to_one_address_one_wins(
     }
 }
 
-/// Catches a move that carries over what it had read: a login's new hash beside it would be lost, and a
-/// change of password beside it undone.
+/// Catches a move that carries over what it had read: a login's new hash beside it would be lost; and a
+/// change that writes back what it had read: the account would be at its old address as well.
 pub async fn what_is_written_beside_a_move_is_kept(
     store: Arc<dyn UserStore>,
     spawner: &dyn Spawner,
 ) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let user = fresh::user();
         insert(&*store, &user).await;
         let rehash = CredentialUpdate { next: user.credential_version, ..change_of(&user) };
         let change = move_of(&user, fresh::email());
+        // Each of the two starts first in half of the rounds.
         let racers = (0..2).map(|n| {
             let (store, rehash, change) = (Arc::clone(&store), rehash.clone(), change.clone());
             async move {
-                if n == 0 {
+                if n == round % 2 {
                     done(store.update_credentials(rehash).await) == Update::Updated
                 } else {
                     done(store.change_email(change).await) == EmailUpdate::Updated
@@ -523,9 +524,12 @@ pub async fn what_is_written_beside_a_move_is_kept(
             }
         });
         let answers = race(spawner, racers.collect()).await;
-        assert!(answers[1], "what keeps the version made a move stale");
-        let before = if answers[0] { changed(user, &rehash) } else { user };
+        let (rehashed, is_moved) = (answers[round % 2], answers[1 - round % 2]);
+        assert!(is_moved, "what keeps the version made a move stale");
+        let old = user.email.clone();
+        let before = if rehashed { changed(user, &rehash) } else { user };
         expect_kept(&*store, &moved(before, &change)).await;
+        assert!(by_email(&*store, &old).await.is_none(), "the account is at two addresses");
     }
 }
 

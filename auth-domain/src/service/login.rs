@@ -198,6 +198,7 @@ impl Auth {
         let (session_id, refresh_token) = self.open_session(&user, context).await?;
         let issued = self.issue_tokens(&user, session_id).await?;
         self.after_login(&user, verification, password, *subject).await;
+        self.cap_sessions(&user, session_id, *subject).await;
         let Issued { access_token, expires_in, compatibility_token } = issued;
         let User { id: user_id, email, name, .. } = user;
         Ok(Login {
@@ -254,7 +255,6 @@ impl Auth {
             self.record_fault(subject, &error);
             self.record(subject, EventKind::LastLoginNotWritten);
         }
-        self.cap_sessions(user, subject).await;
     }
 
     pub(super) async fn clear_attempts(&self, email: &Email, subject: Subject) {

@@ -65,18 +65,21 @@ impl Auth {
         Ok((key.id, token))
     }
 
-    /// Ends the oldest sessions beyond the cap, and before them those that are dead anyway.
-    pub(super) async fn cap_sessions(&self, user: &User, subject: Subject) {
-        if let Err(error) = self.try_cap_sessions(user).await {
+    /// Ends the oldest sessions beyond the cap, and before them those that are dead anyway; never the one
+    /// just opened, which is the oldest where the clock was set back.
+    pub(super) async fn cap_sessions(&self, user: &User, opened: SessionId, subject: Subject) {
+        if let Err(error) = self.try_cap_sessions(user, opened).await {
             self.record_fault(subject, &error);
             self.record(subject, EventKind::SessionsNotCapped);
         }
     }
 
-    async fn try_cap_sessions(&self, user: &User) -> Result<(), PortError> {
+    async fn try_cap_sessions(&self, user: &User, opened: SessionId) -> Result<(), PortError> {
         let mut sessions = self.sessions().list(user.id).await?;
         let cap = self.settings().sessions_per_account.get();
-        sessions.sort_unstable_by_key(|session| (self.is_live(session, user), session.created_at));
+        sessions.sort_unstable_by_key(|session| {
+            (session.key.id == opened, self.is_live(session, user), session.created_at)
+        });
         let beyond = sessions.len().saturating_sub(cap);
         for session in &sessions[..beyond] {
             self.sessions().end(&session.key).await?;

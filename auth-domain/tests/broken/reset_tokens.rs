@@ -19,6 +19,9 @@ pub(crate) enum RowsFault {
     ConsumesByAddress,
     ConsumesByDigest,
     CutsTimesToSeconds,
+    DeleteLeavesUsed,
+    DeleteStopsAtABatch,
+    DeleteTakesAll,
     DiesASecondEarly,
     ForgetsExpiry,
     KeepsOneRow,
@@ -57,6 +60,10 @@ pub(crate) const CAUGHT: &[(&str, &[RowsFault])] = &[
     ("putting_a_row_again_alters_nothing", &[PutOverwrites]),
     ("putting_a_used_row_again_does_not_revive_it", &[PutRevives]),
     ("consuming_one_row_leaves_the_others", &[ConsumesAllRows, KeepsOneRow]),
+    (
+        "deleting_all_rows_of_an_address_leaves_other_addresses",
+        &[DeleteStopsAtABatch, DeleteLeavesUsed, DeleteTakesAll, ReadsAccentsAway],
+    ),
     ("of_concurrent_consumers_at_most_one_wins", &[ConsumeLooksFirst]),
     ("of_concurrent_puts_of_one_row_one_stores_it", &[PutLooksFirst]),
 ];
@@ -200,6 +207,18 @@ impl ResetTokenStore for Rows {
         let mut rows = locked(&self.rows);
         let found = rows.iter().position(live);
         Ok(found.map(|place| self.mark(&mut rows, place)))
+    }
+
+    async fn delete_all(&self, email: &Email) -> Result<(), PortError> {
+        let mut left = if self.has(DeleteStopsAtABatch) { 25 } else { usize::MAX };
+        locked(&self.rows).retain(|row| {
+            let of_address = self.is_of(row, email) || self.has(DeleteTakesAll);
+            let is_left = row.used && self.has(DeleteLeavesUsed);
+            let goes = of_address && !is_left && left > 0;
+            left -= usize::from(goes);
+            !goes
+        });
+        Ok(())
     }
 }
 
