@@ -18,7 +18,7 @@ use crate::fault::port_error;
 /// Sessions in a DynamoDB table.
 ///
 /// The sessions of an account lie in one partition: listing them reads them all (one request unit for
-/// each 4 KB, about eight sessions), as does each login, which the cap on sessions of an account bounds.
+/// each 4 KB, seven to nine sessions), as does each login, which the cap on sessions of an account bounds.
 /// A session that is over stays until the table sweeps it or a login beyond the cap does; every read and
 /// write goes by its stored times all the same. A row that cannot be read is no session: no token of it is
 /// good, and where many are ended it is removed with them.

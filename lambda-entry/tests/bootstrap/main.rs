@@ -13,6 +13,7 @@ mod logs;
 mod mails;
 mod runtime_api;
 mod secrets;
+mod sessions;
 mod start;
 mod take_over;
 mod world;
