@@ -14,8 +14,8 @@ use auth_domain::ports::{
     UserStore,
 };
 use auth_domain::{
-    DisplayName, Email, Password, PortError, RegisterRequest, Registration, RequestContext,
-    Timestamp, User, UserId,
+    CredentialVersion, DisplayName, Email, Password, PortError, RegisterRequest, Registration,
+    RequestContext, Timestamp, User, UserId,
 };
 use tokio::sync::RwLock;
 
@@ -99,9 +99,17 @@ impl UserStore for TreeStore {
         Ok(self.change(key, write).await)
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
         let mut users = self.users.write().await;
-        if users.get(&key.email).is_none_or(|user| user.id != key.id) {
+        let is_it = |user: &User| {
+            let version = user.credential_version;
+            user.id == key.id && expected.is_none_or(|expected| expected == version)
+        };
+        if !users.get(&key.email).is_some_and(is_it) {
             return Ok(Update::Stale);
         }
         users.remove(&key.email);

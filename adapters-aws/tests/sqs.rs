@@ -313,7 +313,7 @@ impl UserStore for Refusing {
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         unreachable!()
     }
-    async fn delete(&self, _: &UserKey) -> Result<Update, PortError> {
+    async fn delete(&self, _: &UserKey, _: Option<CredentialVersion>) -> Result<Update, PortError> {
         unreachable!()
     }
 }

@@ -12,8 +12,8 @@ use auth_domain::ports::{
     UserStore,
 };
 use auth_domain::{
-    Auth, DisplayName, Email, LoginRequest, Password, PortError, RegisterRequest, RequestContext,
-    ResetRecord, Timestamp, TokenCheck, TokenDigest, User, UserId,
+    Auth, CredentialVersion, DisplayName, Email, LoginRequest, Password, PortError,
+    RegisterRequest, RequestContext, ResetRecord, Timestamp, TokenCheck, TokenDigest, User, UserId,
 };
 use axum::Router;
 use axum::body::Body;
@@ -135,7 +135,7 @@ impl UserStore for Hanging {
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         std::future::pending().await
     }
-    async fn delete(&self, _: &UserKey) -> Result<Update, PortError> {
+    async fn delete(&self, _: &UserKey, _: Option<CredentialVersion>) -> Result<Update, PortError> {
         std::future::pending().await
     }
 }
@@ -180,7 +180,7 @@ impl ResetTokenStore for HangingTokens {
     ) -> Result<Option<ResetRecord>, PortError> {
         std::future::pending().await
     }
-    async fn delete_all(&self, _: &Email) -> Result<(), PortError> {
+    async fn delete_all(&self, _: &Email, _: UserId) -> Result<(), PortError> {
         std::future::pending().await
     }
 }

@@ -182,6 +182,13 @@ pub struct User {
     pub last_login: Option<Timestamp>,
 }
 
+impl User {
+    /// Whether what was issued to this account under this version is still good.
+    pub(crate) fn stands_at(&self, id: UserId, version: CredentialVersion) -> bool {
+        self.id == id && self.credential_version == version && !self.disabled
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

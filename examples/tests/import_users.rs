@@ -306,8 +306,12 @@ impl UserStore for Journal {
         self.kept.touch_last_login(key, at).await
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
-        self.kept.delete(key).await
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
+        self.kept.delete(key, expected).await
     }
 }
 

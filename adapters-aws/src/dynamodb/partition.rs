@@ -27,12 +27,18 @@ impl Partition<'_> {
         all(self.query(), operation).await
     }
 
-    /// Their keys. A strong read.
-    pub(super) async fn keys(&self, operation: &'static str) -> Result<Vec<Item>, PortError> {
-        let keys = format!("#{}, #{}", self.key.0, self.sort_key);
-        let query =
-            self.query().expression_attribute_names(format!("#{}", self.sort_key), self.sort_key);
-        all(query.projection_expression(keys), operation).await
+    /// Removes those of the rows that are meant.
+    pub(super) async fn delete_where(
+        &self,
+        is_meant: impl Fn(&Item) -> bool,
+        operation: &'static str,
+    ) -> Result<(), PortError> {
+        let mut rows = self.rows(operation).await?;
+        rows.retain(is_meant);
+        for row in &mut rows {
+            row.retain(|name, _| name == self.key.0 || name == self.sort_key);
+        }
+        self.delete(rows, operation).await
     }
 
     fn query(&self) -> QueryFluentBuilder {
@@ -48,11 +54,7 @@ impl Partition<'_> {
     }
 
     /// Removes the rows of these keys.
-    pub(super) async fn delete(
-        &self,
-        keys: Vec<Item>,
-        operation: &'static str,
-    ) -> Result<(), PortError> {
+    async fn delete(&self, keys: Vec<Item>, operation: &'static str) -> Result<(), PortError> {
         let requests = keys.into_iter().map(removal).collect::<Result<Vec<_>, _>>();
         let requests = requests
             .map_err(|e| PortError::new(PortErrorKind::Rejected, operation).caused_by(e))?;

@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 use auth_domain::ports::{Put, ResetTokenStore};
-use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
+use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest, UserId};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::conditional::{self, Outcome, absent, names, put_new};
 use super::layout::{
-    DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, corrupt, digest_key, reset_item, reset_record, text,
-    time,
+    DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, USER_ID, corrupt, digest_key, reset_item,
+    reset_record, text, time,
 };
 use super::partition::Partition;
 use crate::fault::port_error;
@@ -37,15 +37,19 @@ impl DynamoResetTokens {
         Self { client, table: table.into() }
     }
 
-    async fn delete_under(&self, address: &str) -> Result<(), PortError> {
+    /// Rows of the replaced system name no account, and go too.
+    async fn delete_under(&self, address: &str, user_id: UserId) -> Result<(), PortError> {
         let partition = Partition {
             client: &self.client,
             table: &self.table,
             key: (EMAIL, address.to_owned()),
             sort_key: RESET_TOKEN,
         };
-        let keys = partition.keys(DELETE_ALL).await?;
-        partition.delete(keys, DELETE_ALL).await
+        let owner = user_id.to_string();
+        let is_meant = |row: &Item| {
+            row.get(USER_ID).and_then(|id| id.as_s().ok()).is_none_or(|id| *id == owner)
+        };
+        partition.delete_where(is_meant, DELETE_ALL).await
     }
 
     async fn rows(&self, email: &Email) -> Result<Vec<Item>, PortError> {
@@ -107,10 +111,10 @@ impl ResetTokenStore for DynamoResetTokens {
 
     /// Also those of the system that this replaced, which kept its links in the clear, under the address as
     /// it was typed.
-    async fn delete_all(&self, email: &Email) -> Result<(), PortError> {
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
         if email.spelling() != email.as_str() {
-            self.delete_under(email.spelling()).await?;
+            self.delete_under(email.spelling(), user_id).await?;
         }
-        self.delete_under(email.as_str()).await
+        self.delete_under(email.as_str(), user_id).await
     }
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use auth_domain::ports::{Rotated, Rotation, SessionStore, Update};
 use auth_domain::{
-    CredentialVersion, PortError, PortErrorKind, Presented, Session, SessionId, SessionKey, UserId,
+    CredentialVersion, PortError, PortErrorKind, Presented, Session, SessionKey, UserId,
 };
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use super::conditional::{self, Outcome, absent, names, put_new};
 use super::layout::{
     CURRENT, Item, RowFault, SESSION_ID, USER_ID, corrupt, hex_digest, session, session_item,
-    session_key, text, time, ttl, version,
+    session_key, time, ttl, version,
 };
 use super::partition::Partition;
 use crate::fault::port_error;
@@ -168,11 +168,15 @@ impl SessionStore for DynamoSessions {
         Ok(if ended { Update::Updated } else { Update::Stale })
     }
 
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
-        let account = self.of_account(user_id);
-        let kept = but.map(|id| text(id.to_string()));
-        let mut keys = account.keys(END_ALL).await?;
-        keys.retain(|key| kept.is_none() || key.get(SESSION_ID) != kept.as_ref());
-        account.delete(keys, END_ALL).await
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError> {
+        let is_meant = |row: &Item| match (older_than, session(row)) {
+            (Some(next), Ok(session)) => session.credential_version < next,
+            _ => true,
+        };
+        self.of_account(user_id).delete_where(is_meant, END_ALL).await
     }
 }

@@ -175,11 +175,7 @@ impl UserStore for DynamoUsers {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        let condition = if update.expected == CredentialVersion::FIRST {
-            HAS_FIRST_VERSION
-        } else {
-            HAS_VERSION
-        };
+        let condition = at_version(update.expected);
         let writing = Writing::of(&update.change);
         let mut request = self
             .update(&update.key, &writing.expression(), condition)
@@ -235,15 +231,24 @@ impl UserStore for DynamoUsers {
     }
 
     /// After an answer that was lost it may say [`Update::Stale`] of its own work: the row is gone.
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
+        let condition = expected.map_or(IS_THEIRS, at_version);
         let request = self
             .client
             .delete_item()
             .table_name(&self.table)
             .key(EMAIL, text(key.email.spelling()))
-            .condition_expression(IS_THEIRS)
-            .set_expression_attribute_names(Some(names(&[IS_THEIRS])))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
             .expression_attribute_values(":user_id", text(key.id.to_string()));
+        let request = match expected {
+            Some(expected) => request.expression_attribute_values(":expected", version(expected)),
+            None => request,
+        };
         match request.send().await {
             Ok(_) => Ok(Update::Updated),
             Err(error) => match error.as_service_error() {
@@ -258,4 +263,9 @@ impl UserStore for DynamoUsers {
 fn contended() -> PortError {
     PortError::new(PortErrorKind::Unavailable, CHANGE_EMAIL)
         .caused_by("other writes of the row came in between each time")
+}
+
+/// A row that was written before versions existed is at the first.
+fn at_version(expected: CredentialVersion) -> &'static str {
+    if expected == CredentialVersion::FIRST { HAS_FIRST_VERSION } else { HAS_VERSION }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy};
 use auth_domain::ports::SessionStore;
 use auth_domain::{
-    Email, EventKind, LoginError, LoginFailure, LoginRequest, PortErrorKind, RefreshError,
-    RequestContext, ResetError, UserAgent, UserId,
+    CredentialVersion, Email, EventKind, LoginError, LoginFailure, LoginRequest, PortErrorKind,
+    RefreshError, RequestContext, ResetError, UserAgent, UserId,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
@@ -329,7 +329,7 @@ async fn sessions_that_cannot_be_read_end_with_the_others() {
     }
     let owner = login.user_id;
     assert_eq!(world.sessions.list(owner).await.unwrap().len(), 1);
-    world.sessions.end_all(owner, Some(login.session_id)).await.unwrap();
+    world.sessions.end_all(owner, Some(CredentialVersion::FIRST)).await.unwrap();
     assert_eq!(world.rows_of("t-sessions").await.len(), 1);
     world.refresh(&login.refresh_token).await.unwrap();
 }

@@ -1,13 +1,16 @@
+use std::time::Duration;
+
 use auth_domain::{Email, LoginRequest, RefreshToken};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::account::Account;
 use super::{Tokens, password};
 use crate::call::Call;
 use crate::language;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 #[derive(Serialize)]
 struct LoggedIn<'a> {
@@ -34,10 +37,20 @@ pub(crate) async fn login(call: Call) -> Result<Response, Problem> {
     Ok(call.answer(StatusCode::OK, &language::LOGGED_IN, &answer))
 }
 
+/// Half of [`Session::RETRY_WINDOW`](auth_domain::Session::RETRY_WINDOW): who waited for this answer in vain
+/// has time to try again.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
+
 pub(crate) async fn refresh(call: Call) -> Result<Response, Problem> {
     let token = RefreshToken::parse(&call.fields(&["refresh_token"])?.take("refresh_token"))?;
-    let refreshed =
-        call.to_its_end(async move |auth, context| auth.refresh(token, &context).await).await?;
+    let refreshed = call
+        .to_its_end(async move |auth, context| {
+            match timeout(REFRESH_TIMEOUT, auth.refresh(token, &context)).await {
+                Ok(outcome) => outcome.map_err(Problem::from),
+                Err(_) => Err(Problem::of(&problem::TIMEOUT)),
+            }
+        })
+        .await?;
     let compatibility_token = refreshed.compatibility_token.as_ref();
     let tokens = Tokens::new(&refreshed.access_token, refreshed.expires_in, compatibility_token);
     let refresh_token = refreshed.refresh_token.expose();

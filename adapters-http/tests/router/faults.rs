@@ -10,8 +10,8 @@ use auth_domain::ports::{
     UserKey, UserStore,
 };
 use auth_domain::{
-    CredentialVersion, Email, Locale, PortError, PortErrorKind, Session, SessionId, SessionKey,
-    Timestamp, User, UserId,
+    CredentialVersion, Email, Locale, PortError, PortErrorKind, Session, SessionKey, Timestamp,
+    User, UserId,
 };
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -50,7 +50,7 @@ impl UserStore for BrokenStore {
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         self.fail()
     }
-    async fn delete(&self, _: &UserKey) -> Result<Update, PortError> {
+    async fn delete(&self, _: &UserKey, _: Option<CredentialVersion>) -> Result<Update, PortError> {
         self.fail()
     }
 }
@@ -152,8 +152,12 @@ impl UserStore for Contended {
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
         self.0.touch_last_login(key, at).await
     }
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
-        self.0.delete(key).await
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
+        self.0.delete(key, expected).await
     }
 }
 
@@ -242,7 +246,7 @@ impl SessionStore for BrokenSessions {
     async fn end(&self, _: &SessionKey) -> Result<Update, PortError> {
         Self::fail()
     }
-    async fn end_all(&self, _: UserId, _: Option<SessionId>) -> Result<(), PortError> {
+    async fn end_all(&self, _: UserId, _: Option<CredentialVersion>) -> Result<(), PortError> {
         Self::fail()
     }
 }

@@ -28,11 +28,11 @@ impl MemorySessions {
         locked(&self.rows).get_mut(&key.user_id)?.get_mut(&key.id).map(work)
     }
 
-    fn keep_only(&self, user_id: UserId, keeps: impl Fn(SessionId) -> bool) -> Update {
+    fn keep_only(&self, user_id: UserId, keeps: impl Fn(&Session) -> bool) -> Update {
         let mut rows = locked(&self.rows);
         let Some(of_account) = rows.get_mut(&user_id) else { return Update::Stale };
         let before = of_account.len();
-        of_account.retain(|id, _| keeps(*id));
+        of_account.retain(|_, session| keeps(session));
         let ended = of_account.len() < before;
         if of_account.is_empty() {
             rows.remove(&user_id);
@@ -94,11 +94,17 @@ impl SessionStore for MemorySessions {
     }
 
     async fn end(&self, key: &SessionKey) -> Result<Update, PortError> {
-        Ok(self.keep_only(key.user_id, |id| id != key.id))
+        Ok(self.keep_only(key.user_id, |session| session.key.id != key.id))
     }
 
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
-        self.keep_only(user_id, |id| Some(id) == but);
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError> {
+        self.keep_only(user_id, |session| {
+            older_than.is_some_and(|version| session.credential_version >= version)
+        });
         Ok(())
     }
 }

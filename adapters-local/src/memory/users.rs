@@ -6,7 +6,7 @@ use auth_domain::ports::{
     CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
     UserStore,
 };
-use auth_domain::{Email, PortError, Timestamp, User, UserId};
+use auth_domain::{CredentialVersion, Email, PortError, Timestamp, User, UserId};
 
 use super::locked;
 
@@ -101,9 +101,17 @@ impl UserStore for MemoryUsers {
         }))
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
         let mut rows = locked(&self.rows);
-        if rows.by_email.get(&key.email).is_none_or(|user| user.id != key.id) {
+        let is_it = |user: &User| {
+            let version = user.credential_version;
+            user.id == key.id && expected.is_none_or(|expected| version == expected)
+        };
+        if !rows.by_email.get(&key.email).is_some_and(is_it) {
             return Ok(Update::Stale);
         }
         rows.by_email.remove(&key.email);

@@ -10,7 +10,7 @@ use auth_domain::ports::{
 };
 use auth_domain::{
     Attempt, AttemptPolicy, CredentialVersion, Email, LimitKey, MailJob, PortError, PortErrorKind,
-    ResetRecord, Session, SessionId, SessionKey, Timestamp, TokenDigest, User, UserId,
+    ResetRecord, Session, SessionKey, Timestamp, TokenDigest, User, UserId,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +83,12 @@ impl UserStore for Faulty<dyn UserStore> {
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
         self.plan.meet(self.port.touch_last_login(key, at)).await
     }
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
-        self.plan.meet(self.port.delete(key)).await
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
+        self.plan.meet(self.port.delete(key, expected)).await
     }
 }
 
@@ -104,8 +108,8 @@ impl ResetTokenStore for Faulty<dyn ResetTokenStore> {
     ) -> Result<Option<ResetRecord>, PortError> {
         self.plan.meet(self.port.consume(email, digest, now)).await
     }
-    async fn delete_all(&self, email: &Email) -> Result<(), PortError> {
-        self.plan.meet(self.port.delete_all(email)).await
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
+        self.plan.meet(self.port.delete_all(email, user_id)).await
     }
 }
 
@@ -156,7 +160,11 @@ impl SessionStore for Faulty<dyn SessionStore> {
     async fn end(&self, key: &SessionKey) -> Result<Update, PortError> {
         self.plan.meet(self.port.end(key)).await
     }
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
-        self.plan.meet(self.port.end_all(user_id, but)).await
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError> {
+        self.plan.meet(self.port.end_all(user_id, older_than)).await
     }
 }

@@ -404,7 +404,7 @@ impl SessionStore for Unreachable {
         unreachable()
     }
 
-    async fn end_all(&self, _: UserId, _: Option<SessionId>) -> Result<(), PortError> {
+    async fn end_all(&self, _: UserId, _: Option<CredentialVersion>) -> Result<(), PortError> {
         unreachable()
     }
 }

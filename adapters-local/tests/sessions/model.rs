@@ -10,8 +10,7 @@ use adapters_local::memory::{MemorySessions, MemoryUsers};
 use async_trait::async_trait;
 use auth_domain::ports::{Rotated, Rotation, SessionStore, Update};
 use auth_domain::{
-    CredentialVersion, PortError, Presented, Session, SessionId, SessionKey, Timestamp,
-    TokenDigest, UserId,
+    CredentialVersion, PortError, Presented, Session, SessionKey, Timestamp, TokenDigest, UserId,
 };
 
 const DEPTH: usize = 7;
@@ -195,7 +194,11 @@ impl SessionStore for Broken {
         self.rows.end(key).await
     }
 
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
-        self.rows.end_all(user_id, but).await
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError> {
+        self.rows.end_all(user_id, older_than).await
     }
 }

@@ -33,7 +33,7 @@ macro_rules! __session_store_laws {
                 an_ended_session_is_gone_for_good,
                 ending_one_session_leaves_the_others,
                 all_sessions_of_an_account_are_listed,
-                ending_all_leaves_the_one_and_other_accounts,
+                ending_all_or_the_older_leaves_the_others,
             ]
             racing: [
                 of_concurrent_rotations_of_one_token_one_rotates,
@@ -281,13 +281,20 @@ pub async fn all_sessions_of_an_account_are_listed(store: &dyn SessionStore) {
     assert!(listed == sessions, "what is listed is not what was kept");
 }
 
-/// Catches an end of all that stops at a batch, ends the one that asked, or those of others.
-pub async fn ending_all_leaves_the_one_and_other_accounts(store: &dyn SessionStore) {
+/// Catches an end of all that stops at a batch, or ends those of others; and an end of the older ones that
+/// goes by anything but the version: a session that was stamped anew would end, or one from before live on.
+pub async fn ending_all_or_the_older_leaves_the_others(store: &dyn SessionStore) {
     let user_id = fresh::user_id();
     let sessions = sessions_of::<60>(store, user_id).await;
     let of_another = sessions_of::<1>(store, fresh::user_id()).await;
-    done(store.end_all(user_id, Some(sessions[7].key.id)).await);
-    assert_eq!(list(store, user_id).await, [sessions[7].clone()], "all but one are ended");
+    let version = sessions[7].credential_version;
+    let answer = done(store.restamp(&sessions[7].key, version, version.next()).await);
+    assert_eq!(answer, Update::Updated, "a good restamp");
+    let newer = Session { credential_version: version.next(), ..sessions[7].clone() };
+    done(store.end_all(user_id, Some(version)).await);
+    assert_eq!(list(store, user_id).await.len(), 60, "none is older");
+    done(store.end_all(user_id, Some(version.next())).await);
+    assert_eq!(list(store, user_id).await, [newer], "all but one are older");
     expect_ended(store, &sessions[8]).await;
     done(store.end_all(user_id, None).await);
     assert!(list(store, user_id).await.is_empty(), "all are ended");

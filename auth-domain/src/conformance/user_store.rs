@@ -32,6 +32,7 @@ macro_rules! __user_store_laws {
                 a_touch_makes_no_row,
                 a_deleted_account_is_gone_and_its_address_free,
                 a_delete_for_another_account_removes_nothing,
+                a_delete_from_another_version_removes_nothing,
                 an_account_made_anew_is_not_reached_by_the_old_key,
                 accounts_do_not_mix,
                 each_change_writes_what_it_says_and_leaves_the_rest,
@@ -231,12 +232,16 @@ pub async fn a_touch_makes_no_row(store: &dyn UserStore) {
 pub async fn a_deleted_account_is_gone_and_its_address_free(store: &dyn UserStore) {
     let user = fresh::user();
     insert(store, &user).await;
-    let deleted = done(store.delete(&key_of(&user)).await);
+    let deleted = done(store.delete(&key_of(&user), None).await);
     assert_eq!(deleted, Update::Updated, "of a deleted account");
     assert!(by_email(store, &user.email).await.is_none(), "of a deleted account");
     let by_id = by_id_sooner_or_later(store, user.id, Option::is_none).await;
     assert!(by_id.is_none(), "a deleted account is found by its id");
-    assert_eq!(done(store.delete(&key_of(&user)).await), Update::Stale, "of a deleted account");
+    assert_eq!(
+        done(store.delete(&key_of(&user), None).await),
+        Update::Stale,
+        "of a deleted account"
+    );
     let next = User { email: user.email, ..fresh::user() };
     insert(store, &next).await;
     expect_kept(store, &next).await;
@@ -246,9 +251,24 @@ pub async fn a_deleted_account_is_gone_and_its_address_free(store: &dyn UserStor
 pub async fn a_delete_for_another_account_removes_nothing(store: &dyn UserStore) {
     let user = fresh::user();
     insert(store, &user).await;
-    let deleted = done(store.delete(&with_other_id(&user)).await);
+    let deleted = done(store.delete(&with_other_id(&user), None).await);
     assert_eq!(deleted, Update::Stale, "a delete for another account");
     expect_kept(store, &user).await;
+}
+
+/// Catches a delete without its condition: one that a thief began would land after the owner's reset.
+pub async fn a_delete_from_another_version_removes_nothing(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let version = user.credential_version;
+    for other in [CredentialVersion::new(version.get() - 1), version.next()] {
+        let deleted = done(store.delete(&key_of(&user), Some(other)).await);
+        assert_eq!(deleted, Update::Stale, "a delete from another version");
+    }
+    expect_kept(store, &user).await;
+    let deleted = done(store.delete(&key_of(&user), Some(version)).await);
+    assert_eq!(deleted, Update::Updated, "a delete from the version that it has");
+    assert!(by_email(store, &user.email).await.is_none(), "of a deleted account");
 }
 
 /// Catches a store that remembers an address and not whose it is: a reset link of the former owner
@@ -257,7 +277,7 @@ pub async fn an_account_made_anew_is_not_reached_by_the_old_key(store: &dyn User
     let former = fresh::user();
     insert(store, &former).await;
     assert_eq!(
-        done(store.delete(&key_of(&former)).await),
+        done(store.delete(&key_of(&former), None).await),
         Update::Updated,
         "with the key of the former account"
     );
@@ -266,7 +286,7 @@ pub async fn an_account_made_anew_is_not_reached_by_the_old_key(store: &dyn User
     let old_key = key_of(&former);
     let changed = done(store.update_credentials(change_of(&former)).await);
     let touched = done(store.touch_last_login(&old_key, fresh::now()).await);
-    let deleted = done(store.delete(&old_key).await);
+    let deleted = done(store.delete(&old_key, None).await);
     assert_eq!(
         [changed, touched, deleted],
         [Update::Stale; 3],
@@ -292,7 +312,7 @@ pub async fn accounts_do_not_mix(store: &dyn UserStore) {
         "of one account among look-alikes"
     );
     assert_eq!(
-        done(store.delete(&key_of(&users[3])).await),
+        done(store.delete(&key_of(&users[3]), None).await),
         Update::Updated,
         "of one account among look-alikes"
     );

@@ -1,9 +1,7 @@
 use async_trait::async_trait;
 
 use super::Update;
-use crate::{
-    CredentialVersion, PortError, Session, SessionId, SessionKey, Timestamp, TokenDigest, UserId,
-};
+use crate::{CredentialVersion, PortError, Session, SessionKey, Timestamp, TokenDigest, UserId};
 
 /// A use of a refresh token.
 #[derive(Clone, Debug)]
@@ -68,7 +66,7 @@ pub trait SessionStore: Send + Sync {
     /// token of it that anybody holds is good from then on.
     ///
     /// # Errors
-    /// Whether the token was spent is not known. Corrupt: the row cannot be read, and nothing was spent.
+    /// Whether the token was spent is not known. Corrupt: the row cannot be read; no token of it is good.
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, PortError>;
 
     /// Writes the credential version and nothing else, if the session is there and at the expected one.
@@ -95,9 +93,14 @@ pub trait SessionStore: Send + Sync {
     /// Whether it was ended is not known.
     async fn end(&self, key: &SessionKey) -> Result<Update, PortError>;
 
-    /// Ends all sessions of an account that were there when it was called, readable or not, but for one.
+    /// Ends all sessions of an account that were there when it was called, or those of them whose credential
+    /// version is older than the given one; in either case those that cannot be read.
     ///
     /// # Errors
     /// Some may be left.
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError>;
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError>;
 }

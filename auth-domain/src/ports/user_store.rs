@@ -156,9 +156,14 @@ pub trait UserStore: Send + Sync {
     /// Whether it was written is not known.
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError>;
 
-    /// Removes the account, if the row has this id. Its address is then free.
+    /// Removes the account, if the row has this id and, where one is expected, this version. Its address is
+    /// then free. One conditional write.
     ///
     /// # Errors
     /// Whether it is gone is not known.
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError>;
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError>;
 }

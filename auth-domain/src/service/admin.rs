@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use super::delete_account::Deleted;
 use super::{Auth, Refused, SessionInfo, Subject};
 use crate::ports::{CredentialChange, Update, UserKey};
 use crate::{
@@ -73,6 +74,31 @@ impl Auth {
     pub const fn admin(&self) -> Admin<'_> {
         Admin { auth: self }
     }
+
+    /// Makes a change under a new credential version, however others change the account meanwhile; and
+    /// says when.
+    pub(super) async fn change_account(
+        &self,
+        key: &UserKey,
+        change: CredentialChange,
+        subject: Subject,
+    ) -> Result<Timestamp, AdminError> {
+        for _ in 0..TRIES {
+            let user = self.account_at(key).await?;
+            let update = self.bump(&user, change.clone());
+            let (at, next) = (update.updated_at, update.next);
+            if self.ports().users.update_credentials(update).await? == Update::Updated {
+                self.remove_sessions(user.id, next, subject).await;
+                return Ok(at);
+            }
+        }
+        Err(AdminError::Contended)
+    }
+
+    async fn account_at(&self, key: &UserKey) -> Result<User, AdminError> {
+        let found = self.ports().users.find_by_email(&key.email).await?;
+        found.filter(|user| user.id == key.id).ok_or(AdminError::NotFound)
+    }
 }
 
 impl Admin<'_> {
@@ -96,10 +122,13 @@ impl Admin<'_> {
     /// # Errors
     /// As [`Admin::look_up`].
     pub async fn look_up_by_id(&self, id: UserId) -> Result<Account, AdminError> {
-        match self.auth.ports().users.find_by_id(id).await? {
-            Some(user) => self.look_up(&user.email).await,
-            None => Err(AdminError::NotFound),
-        }
+        let failed = match self.auth.ports().users.find_by_id(id).await {
+            Ok(Some(user)) => return self.look_up(&user.email).await,
+            Ok(None) => AdminError::NotFound,
+            Err(error) => error.into(),
+        };
+        let subject = Subject { user_id: Some(id), ..Subject::default() };
+        self.auth.record_call(subject, AccountCall::LookUp, Err(failed))
     }
 
     /// Shuts an account: nobody logs in, and its sessions and links end at once. It can still be enabled
@@ -108,7 +137,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn disable(&self, key: &UserKey) -> Result<(), AdminError> {
-        self.change(key, AccountCall::Disable, CredentialChange::Disabled(true)).await.map(drop)
+        self.change(key, AccountCall::Disable, CredentialChange::Disabled(true)).await
     }
 
     /// Opens a disabled account: its password works again. Its old sessions stay ended.
@@ -116,7 +145,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn enable(&self, key: &UserKey) -> Result<(), AdminError> {
-        self.change(key, AccountCall::Enable, CredentialChange::Disabled(false)).await.map(drop)
+        self.change(key, AccountCall::Enable, CredentialChange::Disabled(false)).await
     }
 
     /// Ends every session of an account at once, and every mailed link.
@@ -124,7 +153,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn end_sessions(&self, key: &UserKey) -> Result<(), AdminError> {
-        self.change(key, AccountCall::EndAllSessions, CredentialChange::Nothing).await.map(drop)
+        self.change(key, AccountCall::EndAllSessions, CredentialChange::Nothing).await
     }
 
     /// Takes the password of an account away, which may be known to others, ends its sessions, and mails
@@ -138,8 +167,19 @@ impl Admin<'_> {
         key: &UserKey,
         context: &RequestContext,
     ) -> Result<(), AdminError> {
-        let call = AccountCall::ForcePasswordChange;
-        let requested_at = self.change(key, call, CredentialChange::PasswordRemoved).await?;
+        let subject = self.subject(key);
+        let outcome = self.try_force_password_change(key, context, subject).await;
+        self.auth.record_call(subject, AccountCall::ForcePasswordChange, outcome)
+    }
+
+    async fn try_force_password_change(
+        &self,
+        key: &UserKey,
+        context: &RequestContext,
+        subject: Subject,
+    ) -> Result<(), AdminError> {
+        let change = CredentialChange::PasswordRemoved;
+        let requested_at = self.auth.change_account(key, change, subject).await?;
         let job = MailJob::PasswordReset {
             id: JobId::from_bytes(self.auth.entropy()?),
             email: key.email.clone(),
@@ -165,43 +205,22 @@ impl Admin<'_> {
         context: &RequestContext,
         subject: Subject,
     ) -> Result<(), AdminError> {
-        self.user(key).await?;
-        Ok(self.auth.delete(key, context.locale, subject).await?)
+        self.auth.account_at(key).await?;
+        match self.auth.delete(key, None, context.locale, subject).await? {
+            Deleted::Gone => Ok(()),
+            Deleted::Moved => Err(AdminError::Contended),
+        }
     }
 
-    /// Makes a change under a new credential version, and says when.
     async fn change(
         &self,
         key: &UserKey,
         call: AccountCall,
         change: CredentialChange,
-    ) -> Result<Timestamp, AdminError> {
+    ) -> Result<(), AdminError> {
         let subject = self.subject(key);
-        let outcome = self.try_change(key, change, subject).await;
+        let outcome = self.auth.change_account(key, change, subject).await.map(drop);
         self.auth.record_call(subject, call, outcome)
-    }
-
-    async fn try_change(
-        &self,
-        key: &UserKey,
-        change: CredentialChange,
-        subject: Subject,
-    ) -> Result<Timestamp, AdminError> {
-        for _ in 0..TRIES {
-            let user = self.user(key).await?;
-            let update = self.auth.bump(&user, change.clone());
-            let at = update.updated_at;
-            if self.auth.ports().users.update_credentials(update).await? == Update::Updated {
-                self.auth.remove_sessions(&user, None, subject).await;
-                return Ok(at);
-            }
-        }
-        Err(AdminError::Contended)
-    }
-
-    async fn user(&self, key: &UserKey) -> Result<User, AdminError> {
-        let found = self.auth.ports().users.find_by_email(&key.email).await?;
-        found.filter(|user| user.id == key.id).ok_or(AdminError::NotFound)
     }
 
     fn subject(&self, key: &UserKey) -> Subject {

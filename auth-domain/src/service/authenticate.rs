@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use super::session::NotCurrent;
+use super::session::{Current, NotCurrent};
 use super::{Auth, Subject};
 use crate::{Claims, ErrorCode, EventKind, PortError, TokenCheck, TokenRejected};
 
@@ -63,7 +63,10 @@ impl Auth {
             TokenCheck::TokenOnly => {}
             TokenCheck::Strict => self.check_account(&claims).await?,
             TokenCheck::StrictSession => {
-                self.current(&claims).await?;
+                let Current { user, .. } = self.current(&claims).await?;
+                if user.credential_version != claims.credential_version {
+                    return Err(TokenRejected.into());
+                }
             }
         }
         Ok(claims)
@@ -71,12 +74,9 @@ impl Auth {
 
     async fn check_account(&self, claims: &Claims) -> Result<(), AuthenticateError> {
         let found = self.readable(&claims.email, Subject::default()).await?;
-        let current = found.is_some_and(|user| {
-            user.id == claims.user_id
-                && user.credential_version == claims.credential_version
-                && !user.disabled
-        });
-        if current { Ok(()) } else { Err(TokenRejected.into()) }
+        let stands =
+            found.is_some_and(|user| user.stands_at(claims.user_id, claims.credential_version));
+        if stands { Ok(()) } else { Err(TokenRejected.into()) }
     }
 
     /// The keys that access tokens are checked with, as a JSON Web Key Set (RFC 7517 section 5): for

@@ -3,8 +3,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Current;
-use super::{Auth, ProofError, Refusal, Refused, Subject};
-use crate::ports::{EmailChange, EmailUpdate, UserKey};
+use super::{Auth, ProofError, Subject, refused, refuses};
+use crate::ports::{EmailChange, EmailUpdate, RateDecision, UserKey};
 use crate::{
     AccountCall, Claims, Email, EmailChangeToken, ErrorCode, MailJob, Password, PortError,
     RequestContext, User,
@@ -33,6 +33,12 @@ pub enum ChangeEmailError {
     /// An adapter failed.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Too many requests from this source, or for this account.
+    #[error("too many requests for another address")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// It is the account's address.
     #[error("the account has this address already")]
     Unchanged,
@@ -44,21 +50,13 @@ impl ChangeEmailError {
         match self {
             Self::NotProved(error) => error.code(),
             Self::Port(error) => error.code(),
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Unchanged => ErrorCode::EmailUnchanged,
         }
     }
 }
 
-impl Refused for ChangeEmailError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        let fault = match self {
-            Self::NotProved(error) => error.fault(),
-            Self::Port(error) => Some(error),
-            Self::Unchanged => None,
-        };
-        (self.code(), fault)
-    }
-}
+refused!(ChangeEmailError, NotProved);
 
 /// Why an account did not move to its new address.
 #[derive(Debug, Error)]
@@ -93,25 +91,10 @@ impl ConfirmEmailError {
     }
 }
 
-impl Refused for ConfirmEmailError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        match self {
-            Self::Port(error) => (self.code(), Some(error)),
-            _ => (self.code(), None),
-        }
-    }
-}
+refused!(ConfirmEmailError);
 
-impl From<Refusal> for ConfirmEmailError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
-                Self::RateLimited { retry_after }
-            }
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(ChangeEmailError: Limited::RateLimited);
+refuses!(ConfirmEmailError: Limited::RateLimited);
 
 impl Auth {
     /// Asks to move a token's account to another address, given its password. Changes nothing: a link is
@@ -144,7 +127,8 @@ impl Auth {
         if new_email == user.email {
             return Err(ChangeEmailError::Unchanged);
         }
-        self.prove(&user, current_password, subject).await?;
+        self.limit_change(&user, context, subject).await?;
+        self.prove(&user, current_password, context, subject).await?;
         let job = MailJob::ConfirmNewEmail {
             email: user.email,
             new_email,
@@ -154,6 +138,24 @@ impl Auth {
             locale: context.locale,
         };
         Ok(self.ports().mail_queue.enqueue(job).await?)
+    }
+
+    /// By source and by account, since each request may mail somebody else.
+    async fn limit_change(
+        &self,
+        user: &User,
+        context: &RequestContext,
+        subject: Subject,
+    ) -> Result<(), ChangeEmailError> {
+        let limits = &self.settings().limits;
+        self.limit_source("change-email", limits.reset_request_per_source, context).await?;
+        let account = self.limit_key("change-email", &user.id.to_string());
+        match self.hit(account, limits.mails_per_address, subject).await? {
+            RateDecision::Allow => Ok(()),
+            RateDecision::Deny { retry_after } => {
+                Err(ChangeEmailError::RateLimited { retry_after })
+            }
+        }
     }
 
     /// Moves an account to the address whose reader uses this link. Logs nobody in.
@@ -189,6 +191,10 @@ impl Auth {
         }
         let owner = self.owner_by_link(token.claims(), subject).await?;
         let user = owner.ok_or(ConfirmEmailError::InvalidToken)?;
+        // Looked at before the notice is queued, so that a link to a taken address queues nothing.
+        if self.readable(token.new_email(), *subject).await?.is_some() {
+            return Err(ConfirmEmailError::EmailTaken);
+        }
         let change = EmailChange {
             key: UserKey { email: user.email.clone(), id: user.id },
             expected: user.credential_version,
@@ -196,13 +202,16 @@ impl Auth {
             new_email: token.new_email().clone(),
             at: self.now(),
         };
+        let next = change.next;
         self.queue_email_notice(&user, &change, context).await?;
         match self.ports().users.change_email(change).await? {
             EmailUpdate::Updated => {}
             EmailUpdate::EmailTaken => return Err(ConfirmEmailError::EmailTaken),
             EmailUpdate::Stale => return Err(ConfirmEmailError::InvalidToken),
         }
-        self.erase_leftovers(&user.email, user.id, *subject).await;
+        if let Err(error) = self.erase_leftovers(&user.email, user.id, Some(next)).await {
+            self.record_fault(*subject, &error);
+        }
         self.clear_attempts(&user.email, *subject).await;
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::{Current, Issued};
-use super::{Auth, ProofError, Refusal, Refused, Subject};
+use super::{Auth, Crowded, ProofError, Subject, refused};
 use crate::ports::{CredentialChange, Update};
 use crate::{
     AccountCall, Claims, ErrorCode, Password, PolicyViolation, PortError, RequestContext, Session,
@@ -65,20 +65,11 @@ impl ChangePasswordError {
     }
 }
 
-impl Refused for ChangePasswordError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        let fault = match self {
-            Self::NotProved(error) => error.fault(),
-            Self::Port(error) => Some(error),
-            _ => None,
-        };
-        (self.code(), fault)
-    }
-}
+refused!(ChangePasswordError, NotProved);
 
-impl From<Refusal> for ChangePasswordError {
-    fn from(refusal: Refusal) -> Self {
-        Self::NotProved(refusal.into())
+impl From<Crowded> for ChangePasswordError {
+    fn from(crowded: Crowded) -> Self {
+        Self::NotProved(crowded.into())
     }
 }
 
@@ -113,7 +104,7 @@ impl Auth {
         let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
         let ChangePasswordRequest { current_password, new_password } = request;
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
-        self.prove(&user, current_password, subject).await?;
+        self.prove(&user, current_password, context, subject).await?;
         let password_hash = self.reserve_hash()?.hash(new_password).await?;
         let update = self.bump(&user, CredentialChange::PasswordHash(password_hash));
         self.queue_notice(&user, update.updated_at, context).await?;
@@ -126,7 +117,7 @@ impl Auth {
         if let Err(error) = &restamped {
             self.record_fault(subject, error);
         }
-        self.remove_sessions(&user, Some(session.key.id), subject).await;
+        self.remove_sessions(user.id, next, subject).await;
         self.tokens_after_change(&user, &session).await
     }
 

@@ -3,17 +3,20 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Current;
-use super::{Auth, ProofError, Refused, Subject};
-use crate::ports::UserKey;
+use super::{Auth, ProofError, Subject, refused};
+use crate::ports::{Update, UserKey};
 use crate::{
-    AccountCall, Claims, Email, ErrorCode, Locale, MailJob, Password, PortError, RequestContext,
-    Timestamp, UserId,
+    AccountCall, Claims, CredentialVersion, Email, ErrorCode, Locale, MailJob, Password, PortError,
+    RequestContext, Timestamp, UserId,
 };
 
 /// Why an account was not deleted.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeleteAccountError {
+    /// The account was changed meanwhile, and lives on.
+    #[error("the account was changed meanwhile")]
+    Conflict,
     /// The caller did not prove to be the owner.
     #[error(transparent)]
     NotProved(#[from] ProofError),
@@ -29,6 +32,7 @@ impl DeleteAccountError {
     /// The stable code.
     pub const fn code(&self) -> ErrorCode {
         match self {
+            Self::Conflict => ErrorCode::Conflict,
             Self::NotProved(error) => error.code(),
             Self::Port(error) => error.code(),
             Self::RecentLoginNeeded => ErrorCode::RecentLoginNeeded,
@@ -36,15 +40,14 @@ impl DeleteAccountError {
     }
 }
 
-impl Refused for DeleteAccountError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        let fault = match self {
-            Self::NotProved(error) => error.fault(),
-            Self::Port(error) => Some(error),
-            Self::RecentLoginNeeded => None,
-        };
-        (self.code(), fault)
-    }
+refused!(DeleteAccountError, NotProved);
+
+/// What came of removing an account.
+pub(super) enum Deleted {
+    /// It is gone.
+    Gone,
+    /// It was changed or moved meanwhile, and is there.
+    Moved,
 }
 
 /// How long a login stands for the password itself.
@@ -53,7 +56,8 @@ const RECENT: Duration = Duration::from_mins(5);
 impl Auth {
     /// Deletes a token's account, given its password or a login of the last five minutes.
     ///
-    /// One conditional write removes the account; from then on nothing of it works. Then its sessions,
+    /// One conditional write removes the account, unless it was changed since the proof (a reset by its owner
+    /// stops a thief); from then on nothing of it works. Then its sessions,
     /// reset links and counter of attempts go, and once more by the job that tells the owner, which is
     /// queued before: so a crash in between leaves nothing behind.
     ///
@@ -79,48 +83,59 @@ impl Auth {
     ) -> Result<(), DeleteAccountError> {
         let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
         match password {
-            Some(password) => self.prove(&user, password, subject).await?,
+            Some(password) => self.prove(&user, password, context, subject).await?,
             None if is_recent(session.created_at, self.now()) => {}
             None => return Err(DeleteAccountError::RecentLoginNeeded),
         }
+        let expected = Some(user.credential_version);
         let key = UserKey { email: user.email, id: user.id };
-        Ok(self.delete(&key, context.locale, subject).await?)
+        match self.delete(&key, expected, context.locale, subject).await? {
+            Deleted::Gone => Ok(()),
+            Deleted::Moved => Err(DeleteAccountError::Conflict),
+        }
     }
 
     pub(super) async fn delete(
         &self,
         key: &UserKey,
+        expected: Option<CredentialVersion>,
         locale: Locale,
         subject: Subject,
-    ) -> Result<(), PortError> {
+    ) -> Result<Deleted, PortError> {
         let job = MailJob::AccountDeleted {
             email: key.email.clone(),
             user_id: key.id,
             deleted_at: self.now(),
             locale,
         };
+        let users = &self.ports().users;
         self.ports().mail_queue.enqueue(job).await?;
-        // Stale: it is gone already.
-        self.ports().users.delete(key).await?;
-        self.erase_leftovers(&key.email, key.id, subject).await;
-        self.clear_attempts(&key.email, subject).await;
-        Ok(())
-    }
-
-    /// Removes what no longer works and still names somebody.
-    pub(super) async fn erase_leftovers(&self, email: &Email, user_id: UserId, subject: Subject) {
-        if let Err(error) = self.try_erase_leftovers(email, user_id).await {
+        if users.delete(key, expected).await? == Update::Stale && self.lives_on(key).await? {
+            return Ok(Deleted::Moved);
+        }
+        if let Err(error) = self.erase_leftovers(&key.email, key.id, None).await {
             self.record_fault(subject, &error);
         }
+        self.clear_attempts(&key.email, subject).await;
+        Ok(Deleted::Gone)
     }
 
-    pub(super) async fn try_erase_leftovers(
+    /// Of an account that was not removed: whether it was changed or moved, or is gone already.
+    async fn lives_on(&self, key: &UserKey) -> Result<bool, PortError> {
+        let users = &self.ports().users;
+        let there = users.find_by_email(&key.email).await?.is_some_and(|user| user.id == key.id);
+        Ok(there || users.find_by_id(key.id).await?.is_some())
+    }
+
+    /// Removes what no longer works and still names somebody: all sessions, or those from before a version.
+    pub(super) async fn erase_leftovers(
         &self,
         email: &Email,
         user_id: UserId,
+        older_than: Option<CredentialVersion>,
     ) -> Result<(), PortError> {
-        self.ports().sessions.end_all(user_id, None).await?;
-        self.ports().reset_tokens.delete_all(email).await
+        self.ports().sessions.end_all(user_id, older_than).await?;
+        self.ports().reset_tokens.delete_all(email, user_id).await
     }
 }
 

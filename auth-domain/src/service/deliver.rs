@@ -8,8 +8,8 @@ use crate::link::LinkClaims;
 use crate::ports::{Put, RateDecision};
 use crate::{
     CredentialVersion, Email, EmailChangeToken, EventKind, LinkMail, Locale, MailContent, MailJob,
-    NoticeMail, OutgoingEmail, PortError, RequestContext, ResetRecord, ResetToken, Settings,
-    Timestamp, User, UserId, VerificationToken,
+    NoticeMail, OutgoingEmail, PortError, RateLimit, RequestContext, ResetRecord, ResetToken,
+    Settings, Timestamp, User, UserId, VerificationToken,
 };
 
 /// What came of a mail job that is done.
@@ -92,6 +92,9 @@ struct Change {
     at: Timestamp,
 }
 
+/// What a deletion leads to: no later version, and no session that outlives it.
+const LAST: CredentialVersion = CredentialVersion::new(u64::MAX);
+
 /// A change that is not seen by then was never made: its request ended between queueing the notice and
 /// writing.
 const NOTICE_PATIENCE: Duration = Duration::from_mins(10);
@@ -161,8 +164,13 @@ impl Auth {
             }
             MailJob::AccountDeleted { email, user_id, deleted_at, locale } => {
                 subject.user_id = Some(*user_id);
-                let change = Change { version: CredentialVersion::new(u64::MAX), at: *deleted_at };
+                let change = Change { version: LAST, at: *deleted_at };
                 let content = || templates.account_deleted(&NoticeMail { locale: *locale });
+                // It moved away instead.
+                if self.ports().users.find_by_id(*user_id).await?.is_some_and(|u| u.email != *email)
+                {
+                    return Ok(Delivery::Skipped(SkipReason::NeverHappened));
+                }
                 self.deliver_farewell(email, *user_id, change, content).await
             }
         }
@@ -218,7 +226,7 @@ impl Auth {
             }
             _ => {}
         }
-        if !self.within_mail_caps(&record.email, subject).await? {
+        if !self.within_mail_caps("reset", &record.email, subject).await? {
             return Ok(Some(SkipReason::MailCap));
         }
         // Already there although it is not the newest: this job ran before, and so did a later one.
@@ -226,12 +234,33 @@ impl Auth {
         Ok((put == Put::AlreadyThere).then_some(SkipReason::Superseded))
     }
 
-    async fn within_mail_caps(&self, email: &Email, subject: Subject) -> Result<bool, PortError> {
+    /// Each kind of mail has caps of its own: what strangers ask for must not keep an owner from his reset
+    /// link.
+    async fn within_mail_caps(
+        &self,
+        kind: &str,
+        email: &Email,
+        subject: Subject,
+    ) -> Result<bool, PortError> {
         let limits = &self.settings().limits;
-        let address = self.limit_key("mail-address", email.as_str());
-        let everyone = self.limit_key("mail-global", "");
+        let address = self.limit_key("mail-address", &format!("{kind} {}", email.as_str()));
+        let everyone = self.limit_key("mail-global", kind);
         Ok(self.hit(address, limits.mails_per_address, subject).await? == RateDecision::Allow
             && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow)
+    }
+
+    /// As the caps say; but a job that runs again, because its mail could not be sent, is counted once.
+    async fn may_mail(
+        &self,
+        kind: &str,
+        email: &Email,
+        asked_at: Timestamp,
+        subject: Subject,
+    ) -> Result<bool, PortError> {
+        let job = format!("{kind} {} {}", asked_at.as_micros(), email.as_str());
+        let once = RateLimit::new(1, self.settings().verification_link_life);
+        let first = self.hit(self.limit_key("mail-job", &job), Some(once), subject).await?;
+        Ok(first != RateDecision::Allow || self.within_mail_caps(kind, email, subject).await?)
     }
 
     /// The link that confirms an address. Somebody who signed up with an address that has an account
@@ -258,7 +287,8 @@ impl Auth {
         if !another && user.email_verified_at.is_some() {
             return Ok(Delivery::Skipped(SkipReason::AlreadyVerified));
         }
-        if !self.within_mail_caps(email, *subject).await? {
+        let kind = if another { "exists" } else { "verify" };
+        if !self.may_mail(kind, email, asked.at, *subject).await? {
             return Ok(Delivery::Skipped(SkipReason::MailCap));
         }
         let Settings { templates, verification_link_base, .. } = self.settings();
@@ -293,7 +323,7 @@ impl Auth {
         if !current {
             return Ok(Delivery::Skipped(SkipReason::Superseded));
         }
-        if !self.within_mail_caps(new_email, subject).await? {
+        if !self.may_mail("move", new_email, asked.at, subject).await? {
             return Ok(Delivery::Skipped(SkipReason::MailCap));
         }
         let Settings { templates, email_change_link_base, .. } = self.settings();
@@ -328,7 +358,8 @@ impl Auth {
         if found.is_some_and(|user| user.id == user_id) {
             return self.deliver_notice(email, user_id, change, content).await;
         }
-        self.try_erase_leftovers(email, user_id).await?;
+        let older_than = (change.version != LAST).then_some(change.version);
+        self.erase_leftovers(email, user_id, older_than).await?;
         self.send(email, content()).await
     }
 

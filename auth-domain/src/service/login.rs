@@ -3,7 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Issued;
-use super::{Auth, LoginFailure, Refusal, Subject, is_corrupt};
+use super::{Auth, LoginFailure, Subject, is_corrupt, refuses};
 use crate::ports::{
     CredentialChange, CredentialUpdate, Reservation, Update, UserKey, Verification,
 };
@@ -93,15 +93,7 @@ impl LoginError {
     }
 }
 
-impl From<Refusal> for LoginError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(LoginError: Limited::RateLimited, Crowded::Overloaded);
 
 /// What the store has for an address: whom to let in on a match, or why nobody.
 struct Candidate {

@@ -101,24 +101,69 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What several use cases refuse alike.
-enum Refusal {
-    Overloaded { retry_after: Duration },
+/// A limit by source is reached.
+enum Limited {
     RateLimited { retry_after: Duration },
     Port(PortError),
 }
 
-impl From<PortError> for Refusal {
+/// There is no place to hash in.
+enum Crowded {
+    Overloaded { retry_after: Duration },
+    Port(PortError),
+}
+
+impl From<PortError> for Limited {
     fn from(error: PortError) -> Self {
         Self::Port(error)
     }
 }
+
+impl From<PortError> for Crowded {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+/// Turns what use cases refuse alike into an error that has variants of the same names.
+macro_rules! refuses {
+    ($error:ident: $($refusal:ident::$variant:ident),+) => {$(
+        impl From<$crate::service::$refusal> for $error {
+            fn from(refusal: $crate::service::$refusal) -> Self {
+                match refusal {
+                    $crate::service::$refusal::$variant { retry_after } => {
+                        Self::$variant { retry_after }
+                    }
+                    $crate::service::$refusal::Port(error) => Self::Port(error),
+                }
+            }
+        }
+    )+};
+}
+use refuses;
 
 /// What the errors of use cases have in common.
 trait Refused {
     /// What the client is told, and the fault behind it if there is one.
     fn parts(&self) -> (ErrorCode, Option<&PortError>);
 }
+
+/// [`Refused`] for an error whose faults are in its variant `Port`, and in its proof if it has one.
+macro_rules! refused {
+    ($error:ident $(, $proof:ident)?) => {
+        impl $crate::service::Refused for $error {
+            fn parts(&self) -> ($crate::ErrorCode, Option<&$crate::PortError>) {
+                let fault = match self {
+                    Self::Port(error) => Some(error),
+                    $(Self::$proof(error) => error.fault(),)?
+                    _ => None,
+                };
+                (self.code(), fault)
+            }
+        }
+    };
+}
+use refused;
 
 /// Who and where, for the events of one call.
 #[derive(Clone, Copy, Default)]
@@ -248,14 +293,14 @@ impl Auth {
         purpose: &str,
         limit: Option<RateLimit>,
         context: &RequestContext,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Limited> {
         let Some(source) = context.source else {
             return Ok(());
         };
         let key = self.limit_key(purpose, &SourceKey::new(source).text());
         match self.hit(key, limit, self.subject(None, context)).await? {
             RateDecision::Allow => Ok(()),
-            RateDecision::Deny { retry_after } => Err(Refusal::RateLimited { retry_after }),
+            RateDecision::Deny { retry_after } => Err(Limited::RateLimited { retry_after }),
         }
     }
 
@@ -301,10 +346,10 @@ impl Auth {
         }
     }
 
-    fn reserve_hash(&self) -> Result<Box<dyn HashSlot>, Refusal> {
+    fn reserve_hash(&self) -> Result<Box<dyn HashSlot>, Crowded> {
         match self.ports().hasher.reserve()? {
             Reservation::Slot(slot) => Ok(slot),
-            Reservation::Overloaded { retry_after } => Err(Refusal::Overloaded { retry_after }),
+            Reservation::Overloaded { retry_after } => Err(Crowded::Overloaded { retry_after }),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::NotCurrent;
-use super::{Auth, Refusal, Subject, is_corrupt};
+use super::{Auth, Subject, is_corrupt, refuses};
 use crate::ports::Verification;
-use crate::{Attempt, Email, ErrorCode, Password, PortError, TokenRejected, User};
+use crate::{Attempt, Email, ErrorCode, Password, PortError, RequestContext, TokenRejected, User};
 
 /// Why a caller did not prove that he is the owner of the account.
 #[derive(Debug, Error)]
@@ -22,6 +22,12 @@ pub enum ProofError {
     /// An adapter failed.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Too many proofs from this source.
+    #[error("too many proofs of passwords from one source")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The session of the token is over, or its account is gone, disabled or changed.
     #[error(transparent)]
     Rejected(#[from] TokenRejected),
@@ -42,6 +48,7 @@ impl ProofError {
         match self {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Port(error) => error.code(),
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Rejected(_) => ErrorCode::TokenInvalid,
             Self::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,
             Self::WrongPassword => ErrorCode::PasswordWrong,
@@ -65,16 +72,7 @@ impl From<NotCurrent> for ProofError {
     }
 }
 
-impl From<Refusal> for ProofError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            // No limit by source is asked for a proof; the account's own binds.
-            Refusal::RateLimited { retry_after } => Self::TooManyAttempts { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(ProofError: Limited::RateLimited, Crowded::Overloaded);
 
 impl Auth {
     /// Counts an attempt, verifies once, and clears the attempts on a match: whoever stole a session may
@@ -83,8 +81,10 @@ impl Auth {
         &self,
         user: &User,
         password: Password,
+        context: &RequestContext,
         subject: Subject,
     ) -> Result<(), ProofError> {
+        self.limit_source("prove", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
         if let Some(retry_after) = self.begin_attempt(&user.email, subject).await? {
             return Err(ProofError::TooManyAttempts { retry_after });

@@ -3,7 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Issued;
-use super::{Auth, Refusal, Subject, is_corrupt};
+use super::{Auth, Subject, is_corrupt, refuses};
 use crate::ports::{Rotated, Rotation};
 use crate::{ErrorCode, EventKind, PortError, RefreshToken, RequestContext, Session, SignedToken};
 
@@ -52,16 +52,7 @@ impl RefreshError {
     }
 }
 
-impl From<Refusal> for RefreshError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
-                Self::RateLimited { retry_after }
-            }
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(RefreshError: Limited::RateLimited);
 
 impl Auth {
     /// Spends a refresh token for its child and a new access token.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Subject};
+use super::{Auth, Subject, refuses};
 use crate::ports::Insert;
 use crate::{
     CredentialVersion, DisplayName, Email, EmailVerification, ErrorCode, EventKind, MailJob,
@@ -101,15 +101,7 @@ impl PolicyViolation {
     }
 }
 
-impl From<Refusal> for RegisterError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(RegisterError: Limited::RateLimited, Crowded::Overloaded);
 
 impl Auth {
     /// Makes an account, if the address is free and the password good enough.

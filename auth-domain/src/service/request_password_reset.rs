@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Refused};
+use super::{Auth, refused, refuses};
 use crate::{Email, ErrorCode, EventKind, JobId, MailJob, PortError, RequestContext};
 
 /// Why no mail with a link was asked for. Never says whether the address has an account.
@@ -30,26 +30,9 @@ impl RequestMailError {
     }
 }
 
-impl Refused for RequestMailError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        match self {
-            Self::Port(error) => (self.code(), Some(error)),
-            Self::RateLimited { .. } => (self.code(), None),
-        }
-    }
-}
+refused!(RequestMailError);
 
-impl From<Refusal> for RequestMailError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            // Nothing is hashed here, so only a limit has a time to say.
-            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
-                Self::RateLimited { retry_after }
-            }
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(RequestMailError: Limited::RateLimited);
 
 impl Auth {
     /// Asks for a reset mail to an address.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Subject, is_corrupt};
+use super::{Auth, Subject, is_corrupt, refuses};
 use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
     ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
@@ -64,15 +64,7 @@ impl ResetError {
     }
 }
 
-impl From<Refusal> for ResetError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(ResetError: Limited::RateLimited, Crowded::Overloaded);
 
 impl Auth {
     /// Sets a new password with a reset link. Logs nobody in.
@@ -141,7 +133,7 @@ impl Auth {
             return Err(ResetError::InvalidToken);
         }
         self.clear_attempts(&user.email, *subject).await;
-        self.remove_sessions(&user, None, *subject).await;
+        self.remove_sessions(user.id, record.credential_version.next(), *subject).await;
         Ok(())
     }
 
@@ -169,8 +161,7 @@ impl Auth {
     async fn owner(&self, record: &ResetRecord, subject: Subject) -> Result<User, ResetError> {
         self.readable(&record.email, subject)
             .await?
-            .filter(|user| user.id == record.user_id && !user.disabled)
-            .filter(|user| user.credential_version == record.credential_version)
+            .filter(|user| user.stands_at(record.user_id, record.credential_version))
             .ok_or(ResetError::InvalidToken)
     }
 

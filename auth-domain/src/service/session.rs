@@ -2,8 +2,8 @@
 
 use crate::ports::SessionStore;
 use crate::{
-    Claims, DisplayName, EventKind, PortError, RefreshToken, RequestContext, Session, SessionId,
-    SessionKey, SignedToken, Timestamp, TokenRejected, User,
+    Claims, CredentialVersion, DisplayName, EventKind, PortError, RefreshToken, RequestContext,
+    Session, SessionId, SessionKey, SignedToken, Timestamp, TokenRejected, User, UserId,
 };
 
 use std::time::Duration;
@@ -145,21 +145,17 @@ impl Auth {
         subject: Subject,
     ) -> Result<Option<User>, PortError> {
         let found = self.readable(&session.email, subject).await?;
-        Ok(found.filter(|user| {
-            user.id == session.key.user_id
-                && !user.disabled
-                && user.credential_version == session.credential_version
-        }))
+        Ok(found.filter(|user| user.stands_at(session.key.user_id, session.credential_version)))
     }
 
-    /// Removes rows of sessions that a bump of the version has ended already.
+    /// Removes rows of sessions that a bump to this version has ended already.
     pub(super) async fn remove_sessions(
         &self,
-        user: &User,
-        but: Option<SessionId>,
+        user_id: UserId,
+        older_than: CredentialVersion,
         subject: Subject,
     ) {
-        if let Err(error) = self.sessions().end_all(user.id, but).await {
+        if let Err(error) = self.sessions().end_all(user_id, Some(older_than)).await {
             self.record_fault(subject, &error);
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::{Current, NotCurrent};
-use super::{Auth, Refusal, Refused, Subject};
-use crate::ports::{CredentialChange, Update};
+use super::{AdminError, Auth, Subject, refused, refuses};
+use crate::ports::{CredentialChange, Update, UserKey};
 use crate::{
     AccountCall, Claims, ErrorCode, PortError, RefreshToken, RequestContext, SessionId, SessionKey,
     Timestamp, TokenRejected, User, UserAgent,
@@ -31,6 +31,9 @@ pub struct SessionInfo {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SessionError {
+    /// Others kept changing the account. Trying again is right.
+    #[error("the account kept changing")]
+    Conflict,
     /// The account has no such session; nothing is said of those of others.
     #[error("there is no such session")]
     NotFound,
@@ -46,6 +49,7 @@ impl SessionError {
     /// The stable code.
     pub const fn code(&self) -> ErrorCode {
         match self {
+            Self::Conflict => ErrorCode::Conflict,
             Self::NotFound => ErrorCode::SessionNotFound,
             Self::Port(error) => error.code(),
             Self::Rejected(_) => ErrorCode::TokenInvalid,
@@ -53,14 +57,7 @@ impl SessionError {
     }
 }
 
-impl Refused for SessionError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        match self {
-            Self::Port(error) => (self.code(), Some(error)),
-            _ => (self.code(), None),
-        }
-    }
-}
+refused!(SessionError);
 
 impl From<NotCurrent> for SessionError {
     fn from(error: NotCurrent) -> Self {
@@ -100,25 +97,9 @@ impl LogoutError {
     }
 }
 
-impl Refused for LogoutError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        match self {
-            Self::Port(error) => (self.code(), Some(error)),
-            _ => (self.code(), None),
-        }
-    }
-}
+refused!(LogoutError);
 
-impl From<Refusal> for LogoutError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
-                Self::RateLimited { retry_after }
-            }
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(LogoutError: Limited::RateLimited);
 
 impl Auth {
     /// Ends the session of a refresh token, good or spent. A session that is over already is no error, so
@@ -132,9 +113,8 @@ impl Auth {
         token: RefreshToken,
         context: &RequestContext,
     ) -> Result<(), LogoutError> {
-        let user_id = Some(token.session().user_id);
-        let subject = Subject { user_id, ..self.subject(None, context) };
-        let outcome = self.try_logout(token, context).await;
+        let mut subject = self.subject(None, context);
+        let outcome = self.try_logout(token, context, &mut subject).await;
         self.record_call(subject, AccountCall::Logout, outcome)
     }
 
@@ -142,11 +122,13 @@ impl Auth {
         &self,
         token: RefreshToken,
         context: &RequestContext,
+        subject: &mut Subject,
     ) -> Result<(), LogoutError> {
         self.limit_source("refresh", self.settings().limits.refresh_per_source, context).await?;
         if self.inner.refresh_keys.issuer_of(|key| token.is_of(key)).is_none() {
             return Err(LogoutError::Rejected);
         }
+        subject.user_id = Some(token.session().user_id);
         self.ports().sessions.end(&token.session()).await?;
         Ok(())
     }
@@ -214,7 +196,7 @@ impl Auth {
     }
 
     /// Ends every session of a token's account, its own too, by one bump of the credential version: all
-    /// at once, however many there are. Links that were mailed before are void from then on as well.
+    /// at once, however many there are. It is tried anew when another change comes first. Links that were mailed before are void from then on as well.
     ///
     /// # Errors
     /// [`SessionError`].
@@ -223,17 +205,23 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        let outcome = self.try_end_all_sessions(claims).await;
-        self.record_call(self.subject_of(claims, context), AccountCall::EndAllSessions, outcome)
+        let subject = self.subject_of(claims, context);
+        let outcome = self.try_end_all_sessions(claims, subject).await;
+        self.record_call(subject, AccountCall::EndAllSessions, outcome)
     }
 
-    async fn try_end_all_sessions(&self, claims: &Claims) -> Result<(), SessionError> {
+    async fn try_end_all_sessions(
+        &self,
+        claims: &Claims,
+        subject: Subject,
+    ) -> Result<(), SessionError> {
         let Current { user, .. } = self.current(claims).await?;
-        let update = self.bump(&user, CredentialChange::Nothing);
-        // Stale: somebody else bumped it meanwhile, which ended them all as well.
-        self.ports().users.update_credentials(update).await?;
-        let subject = Subject { user_id: Some(user.id), ..Subject::default() };
-        self.remove_sessions(&user, None, subject).await;
-        Ok(())
+        let key = UserKey { email: user.email, id: user.id };
+        match self.change_account(&key, CredentialChange::Nothing, subject).await {
+            // Nobody has a session of an account that is gone.
+            Ok(_) | Err(AdminError::NotFound) => Ok(()),
+            Err(AdminError::Contended) => Err(SessionError::Conflict),
+            Err(AdminError::Port(error)) => Err(error.into()),
+        }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Refused, RequestMailError, Subject};
+use super::{Auth, RequestMailError, Subject, refused, refuses};
 use crate::link::LinkClaims;
 use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
@@ -38,25 +38,9 @@ impl VerifyEmailError {
     }
 }
 
-impl Refused for VerifyEmailError {
-    fn parts(&self) -> (ErrorCode, Option<&PortError>) {
-        match self {
-            Self::Port(error) => (self.code(), Some(error)),
-            _ => (self.code(), None),
-        }
-    }
-}
+refused!(VerifyEmailError);
 
-impl From<Refusal> for VerifyEmailError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
-                Self::RateLimited { retry_after }
-            }
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(VerifyEmailError: Limited::RateLimited);
 
 impl Auth {
     /// Confirms that somebody reads mail at an account's address. Logs nobody in, and again is as good as
@@ -115,11 +99,7 @@ impl Auth {
             return Ok(None);
         }
         let found = self.readable(&claims.email, *subject).await?;
-        Ok(found.filter(|user| {
-            user.id == claims.user_id
-                && user.credential_version == claims.credential_version
-                && !user.disabled
-        }))
+        Ok(found.filter(|user| user.stands_at(claims.user_id, claims.credential_version)))
     }
 
     /// Asks for another mail with a link that confirms an address.

@@ -22,6 +22,7 @@ pub(crate) enum RowsFault {
     DeleteLeavesUsed,
     DeleteStopsAtABatch,
     DeleteTakesAll,
+    DeleteTakesTheNextAccounts,
     DiesASecondEarly,
     ForgetsExpiry,
     KeepsOneRow,
@@ -61,8 +62,14 @@ pub(crate) const CAUGHT: &[(&str, &[RowsFault])] = &[
     ("putting_a_used_row_again_does_not_revive_it", &[PutRevives]),
     ("consuming_one_row_leaves_the_others", &[ConsumesAllRows, KeepsOneRow]),
     (
-        "deleting_all_rows_of_an_address_leaves_other_addresses",
-        &[DeleteStopsAtABatch, DeleteLeavesUsed, DeleteTakesAll, ReadsAccentsAway],
+        "deleting_all_rows_of_an_account_leaves_those_of_others",
+        &[
+            DeleteStopsAtABatch,
+            DeleteLeavesUsed,
+            DeleteTakesAll,
+            DeleteTakesTheNextAccounts,
+            ReadsAccentsAway,
+        ],
     ),
     ("of_concurrent_consumers_at_most_one_wins", &[ConsumeLooksFirst]),
     ("of_concurrent_puts_of_one_row_one_stores_it", &[PutLooksFirst]),
@@ -209,12 +216,13 @@ impl ResetTokenStore for Rows {
         Ok(found.map(|place| self.mark(&mut rows, place)))
     }
 
-    async fn delete_all(&self, email: &Email) -> Result<(), PortError> {
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
         let mut left = if self.has(DeleteStopsAtABatch) { 25 } else { usize::MAX };
         locked(&self.rows).retain(|row| {
             let of_address = self.is_of(row, email) || self.has(DeleteTakesAll);
+            let of_account = row.user_id == user_id || self.has(DeleteTakesTheNextAccounts);
             let is_left = row.used && self.has(DeleteLeavesUsed);
-            let goes = of_address && !is_left && left > 0;
+            let goes = of_address && of_account && !is_left && left > 0;
             left -= usize::from(goes);
             !goes
         });

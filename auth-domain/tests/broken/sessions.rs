@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_domain::ports::{Rotated, Rotation, SessionStore, Update};
 use auth_domain::{
-    CredentialVersion, Email, PortError, Presented, Session, SessionId, SessionKey, Timestamp,
-    TokenDigest, UserAgent, UserId,
+    CredentialVersion, Email, PortError, Presented, Session, SessionKey, Timestamp, TokenDigest,
+    UserAgent, UserId,
 };
 
 use super::{locked, whole_seconds};
@@ -19,7 +19,8 @@ pub(crate) enum SessionFault {
     DiesASecondEarly,
     EndAllForgetsTheAccount,
     EndAllStopsAtABatch,
-    EndAllTakesTheOneToo,
+    EndAllTakesTheNewerToo,
+    EndAllTakesTheSameVersion,
     EndHides,
     EndTakesAllOfTheAccount,
     EndsWhatIsNotThere,
@@ -117,8 +118,13 @@ pub(crate) const CAUGHT: &[(&str, &[SessionFault])] = &[
     ("ending_one_session_leaves_the_others", &[EndTakesAllOfTheAccount]),
     ("all_sessions_of_an_account_are_listed", &[ListStopsAtAPage, ListMixesAccounts]),
     (
-        "ending_all_leaves_the_one_and_other_accounts",
-        &[EndAllStopsAtABatch, EndAllTakesTheOneToo, EndAllForgetsTheAccount],
+        "ending_all_or_the_older_leaves_the_others",
+        &[
+            EndAllStopsAtABatch,
+            EndAllTakesTheNewerToo,
+            EndAllTakesTheSameVersion,
+            EndAllForgetsTheAccount,
+        ],
     ),
     ("of_concurrent_rotations_of_one_token_one_rotates", &[RotateLooksFirst]),
     (
@@ -426,14 +432,22 @@ impl SessionStore for Sessions {
         Ok(if ended { Update::Updated } else { Update::Stale })
     }
 
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError> {
         on_the_way().await;
         let mut rows = locked(&self.rows);
         let mut left = if self.has(EndAllStopsAtABatch) { PAGE } else { usize::MAX };
-        let but = but.filter(|_| !self.has(EndAllTakesTheOneToo));
-        rows.retain(|key, _| {
+        let older_than = older_than.filter(|_| !self.has(EndAllTakesTheNewerToo));
+        rows.retain(|key, row| {
             let of_account = key.user_id == user_id || self.has(EndAllForgetsTheAccount);
-            let ends = of_account && Some(key.id) != but && left > 0;
+            let stays = older_than.is_some_and(|next| match self.has(EndAllTakesTheSameVersion) {
+                true => row.credential_version > next,
+                false => row.credential_version >= next,
+            });
+            let ends = of_account && !stays && left > 0;
             left -= usize::from(ends);
             !ends
         });

@@ -25,6 +25,7 @@ pub(crate) enum UserFault {
     ChangeTakesOlderVersions,
     ChangeWritesBackWhatItRead,
     CutsTimesToSeconds,
+    DeleteIgnoresTheVersion,
     DeleteKeepsTheAddressTaken,
     DeleteLeavesTheRow,
     EnableIsForgotten,
@@ -91,6 +92,7 @@ pub(crate) const CAUGHT: &[(&str, &[UserFault])] = &[
         &[DeleteLeavesTheRow, DeleteKeepsTheAddressTaken],
     ),
     ("a_delete_for_another_account_removes_nothing", &[IgnoresIds]),
+    ("a_delete_from_another_version_removes_nothing", &[DeleteIgnoresTheVersion]),
     ("an_account_made_anew_is_not_reached_by_the_old_key", &[GivesAnAddressItsFirstId, IgnoresIds]),
     ("accounts_do_not_mix", &[ReadsAccentsAway, ReadsKeysAsPatterns]),
     (
@@ -428,8 +430,16 @@ impl UserStore for Users {
         }))
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
-        let answer = self.write(key, |_| Update::Updated);
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
+        let expected = expected.filter(|_| !self.has(DeleteIgnoresTheVersion));
+        let answer = self.write(key, |user| {
+            let holds = expected.is_none_or(|version| version == user.credential_version);
+            if holds { Update::Updated } else { Update::Stale }
+        });
         if answer == Update::Updated && !self.has(DeleteLeavesTheRow) {
             locked(&self.rows).remove(&self.row_key(&key.email));
         }

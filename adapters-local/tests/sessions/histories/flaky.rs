@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use auth_domain::ports::{Rotated, Rotation, SessionStore, Update};
-use auth_domain::{
-    CredentialVersion, PortError, PortErrorKind, Session, SessionId, SessionKey, UserId,
-};
+use auth_domain::{CredentialVersion, PortError, PortErrorKind, Session, SessionKey, UserId};
 
 /// The answer to a rotation is lost before or after it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +78,14 @@ impl SessionStore for Flaky {
         self.sessions.end(key).await
     }
 
-    async fn end_all(&self, user_id: UserId, but: Option<SessionId>) -> Result<(), PortError> {
+    async fn end_all(
+        &self,
+        user_id: UserId,
+        older_than: Option<CredentialVersion>,
+    ) -> Result<(), PortError> {
         if self.keeps_rows.load(Ordering::SeqCst) {
             return unavailable();
         }
-        self.sessions.end_all(user_id, but).await
+        self.sessions.end_all(user_id, older_than).await
     }
 }

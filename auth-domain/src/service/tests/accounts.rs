@@ -225,14 +225,19 @@ async fn dead_sessions_are_not_listed_and_the_last_used_comes_first() {
 }
 
 #[tokio::test]
-async fn all_sessions_end_by_one_bump_whatever_becomes_of_their_rows() {
+async fn all_sessions_end_by_one_bump_whoever_bumps_before_and_whatever_becomes_of_their_rows() {
     let mut world = World::new();
-    world.is_current();
+    world.sessions.expect_find().once().returning(|_| Ok(Some(session())));
+    let again = CredentialVersion::new(4);
+    let mut found = [user(), user(), User { credential_version: again, ..user() }].into_iter();
+    world.users.expect_find_by_email().times(3).returning(move |_| Ok(found.next()));
+    let stale = |update: &CredentialUpdate| update.expected == CredentialVersion::new(3);
+    world.users.expect_update_credentials().once().withf(stale).returning(|_| Ok(Update::Stale));
     world
         .users
         .expect_update_credentials()
         .once()
-        .withf(|update| update.next == update.expected.next())
+        .withf(move |update| update.expected == again && update.next == again.next())
         .returning(|_| Ok(Update::Updated));
     world.sessions.expect_end_all().once().returning(|_, _| Err(down("session_store.end_all")));
     assert!(world.auth().end_all_sessions(&claims(), &context()).await.is_ok());
@@ -302,9 +307,9 @@ async fn a_change_of_password_restamps_the_session_that_asked_and_ends_the_other
         .once()
         .withf(restamped)
         .returning(|_, _, _| Ok(Update::Updated));
-    let but_this =
-        |id: &UserId, but: &Option<SessionId>| (*id, *but) == (user().id, Some(key().id));
-    world.sessions.expect_end_all().once().withf(but_this).returning(|_, _| Ok(()));
+    let the_older =
+        move |id: &UserId, older: &Option<_>| (*id, *older) == (user().id, Some(version));
+    world.sessions.expect_end_all().once().withf(the_older).returning(|_, _| Ok(()));
     let stamped = move |claims: &Claims| claims.credential_version == version;
     world
         .issuer
@@ -382,6 +387,7 @@ const SOON: Timestamp = Timestamp::from_seconds(1_700_000_001);
 async fn a_request_for_another_address_changes_nothing_and_looks_at_no_other_account() {
     let mut world = World::new();
     world.is_current();
+    world.limiter.expect_hit().once().returning(|_, _, _| Ok(RateDecision::Allow));
     world.proves(Verification::Match);
     world.queues(
         |job| matches!(job, MailJob::ConfirmNewEmail { new_email: new, .. } if *new == new_email()),
@@ -393,7 +399,8 @@ async fn a_request_for_another_address_changes_nothing_and_looks_at_no_other_acc
 #[tokio::test]
 async fn a_link_to_another_address_moves_the_account_at_its_version_alone() {
     let mut world = World::new();
-    world.finds(|| Ok(Some(user())));
+    let mut free = [Some(user()), None].into_iter();
+    world.users.expect_find_by_email().times(2).returning(move |_| Ok(free.next().flatten()));
     world.queues(|job| matches!(job, MailJob::EmailChanged { email: old, .. } if *old == email()));
     world
         .users
@@ -405,8 +412,9 @@ async fn a_link_to_another_address_moves_the_account_at_its_version_alone() {
                 && change.new_email == new_email()
         })
         .returning(|_| Ok(EmailUpdate::Updated));
-    world.sessions.expect_end_all().once().returning(|_, _| Ok(()));
-    world.reset_tokens.expect_delete_all().once().returning(|_| Ok(()));
+    let older = |_: &UserId, older: &Option<_>| *older == Some(CredentialVersion::new(4));
+    world.sessions.expect_end_all().once().withf(older).returning(|_, _| Ok(()));
+    world.reset_tokens.expect_delete_all().once().returning(|_, _| Ok(()));
     world.attempts.expect_clear().once().returning(|_| Ok(()));
     let outcome = world.auth().confirm_email_change(change_token(1, SOON), &context()).await;
     assert!(outcome.is_ok());
@@ -524,7 +532,7 @@ async fn who_signs_up_with_a_taken_address_gets_no_link_to_confirm_it_with() {
     for verified in [None, Some(NOW)] {
         let mut world = World::new();
         world.finds(move || Ok(Some(User { email_verified_at: verified, ..user() })));
-        world.limiter.expect_hit().times(2).returning(|_, _, _| Ok(RateDecision::Allow));
+        world.limiter.expect_hit().times(3).returning(|_, _, _| Ok(RateDecision::Allow));
         world
             .mailer
             .expect_send()
@@ -581,8 +589,9 @@ fn deletion() -> MailJob {
 async fn the_job_of_a_deletion_removes_what_a_crash_left() {
     let mut world = World::new();
     world.finds(|| Ok(None));
+    world.users.expect_find_by_id().once().returning(|_| Ok(None));
     world.sessions.expect_end_all().once().returning(|_, _| Ok(()));
-    world.reset_tokens.expect_delete_all().once().returning(|_| Ok(()));
+    world.reset_tokens.expect_delete_all().once().returning(|_, _| Ok(()));
     world.mailer.expect_send().once().returning(|_| Ok(()));
     assert_eq!(delivered(&world.auth(), &deletion()).await, Ok(Delivery::Sent));
 }
@@ -591,6 +600,7 @@ async fn the_job_of_a_deletion_removes_what_a_crash_left() {
 async fn the_job_of_a_deletion_that_has_not_happened_removes_nothing() {
     let mut world = World::new();
     world.users.expect_find_by_email().returning(|_| Ok(Some(user())));
+    world.users.expect_find_by_id().returning(|_| Ok(Some(user())));
     assert_eq!(delivered(&world.auth(), &deletion()).await, Err(true));
 }
 
