@@ -10,8 +10,7 @@ use adapters_local::testing_with;
 use anyhow::{Result, bail};
 use async_trait::async_trait;
 use auth_domain::ports::{
-    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
-    UserStore,
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
 };
 use auth_domain::{
     CredentialVersion, DisplayName, Email, Password, PortError, RegisterRequest, Registration,
@@ -59,35 +58,30 @@ impl UserStore for TreeStore {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        let CredentialUpdate { key, expected, next, change, updated_at } = update;
+        let key = update.key.clone();
         let write = |user: &mut User| {
-            if user.credential_version != expected {
+            if user.credential_version != update.expected {
                 return Update::Stale;
             }
-            user.credential_version = next;
-            apply(user, change);
-            user.updated_at = updated_at;
+            update.apply_to(user);
             Update::Updated
         };
         Ok(self.change(&key, write).await)
     }
 
     async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
-        let EmailChange { key, expected, next, new_email, at } = change;
+        let EmailChange { key, expected, new_email, .. } = &change;
         let mut users = self.users.write().await;
         let found = users.get(&key.email);
-        if found.is_none_or(|user| user.id != key.id || user.credential_version != expected) {
+        if found.is_none_or(|user| user.id != key.id || user.credential_version != *expected) {
             return Ok(EmailUpdate::Stale);
         }
-        if users.contains_key(&new_email) {
+        if users.contains_key(new_email) {
             return Ok(EmailUpdate::EmailTaken);
         }
         let Some(mut user) = users.remove(&key.email) else { return Ok(EmailUpdate::Stale) };
-        user.email = new_email.clone();
-        user.credential_version = next;
-        user.updated_at = at;
-        user.email_verified_at = Some(at);
-        users.insert(new_email, user);
+        change.apply_to(&mut user);
+        users.insert(user.email.clone(), user);
         Ok(EmailUpdate::Updated)
     }
 
@@ -114,20 +108,6 @@ impl UserStore for TreeStore {
         }
         users.remove(&key.email);
         Ok(Update::Updated)
-    }
-}
-
-fn apply(user: &mut User, change: CredentialChange) {
-    match change {
-        CredentialChange::Nothing => {}
-        CredentialChange::Disabled(disabled) => user.disabled = disabled,
-        CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
-        CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
-        CredentialChange::PasswordHashByMail(hash, at) => {
-            user.password_hash = Some(hash);
-            user.email_verified_at.get_or_insert(at);
-        }
-        CredentialChange::PasswordRemoved => user.password_hash = None,
     }
 }
 

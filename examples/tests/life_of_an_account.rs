@@ -60,7 +60,7 @@ impl World for Child {
 
 #[tokio::test]
 async fn an_account_lives_and_goes_at_the_example_server() {
-    let server = Server::start(&[("AUTH_EMAIL_VERIFICATION", "required")]);
+    let server = Server::start("server", &[("AUTH_EMAIL_VERIFICATION", "required")]);
     let mut child = Child { server, unread: Vec::new() };
     let departed = life::lived(&mut child).await;
     assert!(child.unread.is_empty(), "{} mails more than were due", child.unread.len());

@@ -1,12 +1,11 @@
 //! The example of a protected service, run as a process and called with real tokens.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::io::{BufRead as _, BufReader};
+mod process;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_local::{
@@ -15,27 +14,11 @@ use adapters_local::{
 };
 use auth_domain::ports::{Clock as _, TokenIssuer, TokenVerifier as _};
 use auth_domain::{Claims, CredentialVersion, DisplayName, Email, SessionId, Timestamp, UserId};
+use process::{Server, command};
 use serde_json::Value;
 
 const ISSUER: &str = "https://auth.example.com";
 const AUDIENCE: &str = "reports";
-
-/// Built by cargo itself, so that it is there and current however the tests were started.
-fn executable() -> &'static PathBuf {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "-p", "examples", "--example", "protected_service"])
-            .arg("--message-format=json")
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut executables =
-            built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
-        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("it was not built")))
-    })
-}
 
 /// A file that is gone after the test.
 struct File(PathBuf);
@@ -59,48 +42,25 @@ impl Drop for File {
     }
 }
 
-struct Service {
-    child: Child,
-    address: String,
-    lines: Mutex<Receiver<String>>,
-}
+struct Service(Server);
 
-fn command(jwks: &File) -> Command {
-    let mut command = Command::new(executable());
-    command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").env("AUTH_JWKS", &jwks.0);
-    command.env("AUTH_ISSUER", ISSUER).env("AUTH_AUDIENCE", AUDIENCE);
-    command
+const EXAMPLE: &str = "protected_service";
+
+fn settings(jwks: &File) -> [(&'static str, &str); 3] {
+    let path = jwks.0.to_str().unwrap();
+    [("AUTH_JWKS", path), ("AUTH_ISSUER", ISSUER), ("AUTH_AUDIENCE", AUDIENCE)]
 }
 
 impl Service {
     fn start(jwks: &File) -> Self {
-        let mut command = command(jwks);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let output = child.stdout.take().unwrap();
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut service = Self { child, address: String::new(), lines: Mutex::new(lines) };
-        let line = service.line();
-        line.split("listening on http://").nth(1).unwrap().clone_into(&mut service.address);
-        service
-    }
-
-    fn line(&self) -> String {
-        let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
-        line.unwrap_or_else(|_| panic!("the service printed no line"))
+        Self(Server::start(EXAMPLE, &settings(jwks)))
     }
 
     /// What it says once it has read its file again.
     fn hang_up(&self) -> String {
-        let id = self.child.id().to_string();
+        let id = self.0.child.id().to_string();
         assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
-        self.line()
+        self.0.line_with("")
     }
 
     fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
@@ -109,19 +69,12 @@ impl Service {
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .into();
-        let mut request = agent.get(format!("http://{}{path}", self.address));
+        let mut request = agent.get(format!("http://{}{path}", self.0.address));
         if let Some(token) = token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         let mut response = request.call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -231,7 +184,7 @@ fn a_file_without_a_usable_key_stops_the_start() {
     let private = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"AAAA","d":"canary"}]}"#;
     for (name, text) in [("empty", "{\"keys\":[]}"), ("private", private), ("nothing", "")] {
         let file = File::new(name, text);
-        let output = command(&file).output().unwrap();
+        let output = command(EXAMPLE, &settings(&file)).output().unwrap();
         assert!(!output.status.success(), "{name}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("AUTH_JWKS") && !said.contains("canary"), "{said}");

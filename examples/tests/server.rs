@@ -87,7 +87,7 @@ fn the_six_steps_end_with_the_new_password_accepted_and_the_old_one_refused() {
     for (language, refused) in
         [("en", "Email or password is wrong."), ("ko", "이메일 또는 비밀번호가 올바르지 않습니다.")]
     {
-        let server = Server::start(&[("AUTH_LANGUAGE", language)]);
+        let server = Server::start("server", &[("AUTH_LANGUAGE", language)]);
         assert_eq!(server.register(), 201);
         assert_eq!(server.login(OLD), 200);
         let body = json!({"token": server.reset_token(), "new_password": NEW});
@@ -105,7 +105,7 @@ fn the_lines_that_it_prints_work_as_they_stand() {
         println!("skipped: there is no curl here to run the printed lines with");
         return;
     }
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     let lines: Vec<String> = (0..6).map(|_| server.line_with("curl -i")).collect();
     let mut token = String::new();
     let mut statuses = Vec::new();
@@ -127,7 +127,7 @@ fn the_lines_about_sessions_work_as_they_stand() {
         println!("skipped: there is no curl here to run the printed lines with");
         return;
     }
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     let lines: Vec<String> = (0..3).map(|_| server.line_with("curl http")).collect();
     server.register();
     let login = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
@@ -145,7 +145,7 @@ fn the_lines_about_sessions_work_as_they_stand() {
 
 #[test]
 fn of_sixteen_registers_of_one_address_one_wins() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     let body = json!({"email": EMAIL, "password": OLD, "name": "Ann"});
     let mut expected = vec![409; 16];
     expected[0] = 201;
@@ -155,7 +155,7 @@ fn of_sixteen_registers_of_one_address_one_wins() {
 
 #[test]
 fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     server.register();
     let older = server.reset_token();
     let newest = server.reset_token();
@@ -175,7 +175,7 @@ fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
 
 #[test]
 fn a2_sixteen_refreshes_of_one_token_at_once_get_the_one_child() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     server.register();
     let login = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
     let mut token = login["refresh_token"].clone();
@@ -196,7 +196,7 @@ fn a2_sixteen_refreshes_of_one_token_at_once_get_the_one_child() {
 
 #[test]
 fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     for length in [17 * 1024, 900 * 1024] {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let head = format!(
@@ -215,7 +215,7 @@ fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
 
 #[test]
 fn a_password_that_is_too_long_is_refused_alike_for_known_and_unknown_addresses() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     server.register();
     for email in [EMAIL, "nobody@example.com"] {
         for (length, status, code) in
@@ -245,7 +245,8 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     ] {
         let smtp = ("AUTH_SMTP_HOST", "mail.example.com");
         let output =
-            command(&[smtp, ("AUTH_SMTP_FROM", "auth@example.com"), (name, value)]).output();
+            command("server", &[smtp, ("AUTH_SMTP_FROM", "auth@example.com"), (name, value)])
+                .output();
         let output = output.unwrap();
         assert!(!output.status.success(), "{name}={value} was taken");
         let said = String::from_utf8(output.stderr).unwrap();
@@ -257,7 +258,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
 
 #[test]
 fn a_signal_ends_it_in_good_order() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start("server", &[]);
     assert_eq!(server.register(), 201);
     assert!(server.stop());
 }
@@ -267,7 +268,7 @@ fn where_it_is_required_nobody_logs_in_before_his_address_is_confirmed() {
     let private = ("AUTH_REGISTRATION", "private");
     let required = ("AUTH_EMAIL_VERIFICATION", "required");
     for (settings, status) in [(&[required][..], 201), (&[required, private], 202)] {
-        let server = Server::start(settings);
+        let server = Server::start("server", settings);
         assert_eq!(server.register(), status);
         assert_eq!(server.login(OLD), 401);
         let line = server.line_with("/verify-email?token=");

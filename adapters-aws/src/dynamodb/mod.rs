@@ -34,7 +34,7 @@
 //! | forgot, the worker's half | user, newest, put | 2 | 1, and 1 for each cap |
 //! | reset | newest, user, consume, user, clear, sessions | 3 | 3, and 1 for each session |
 //! | change of password | session, user, attempt, clear, user, session, sessions | 3 | 4, and 1 for each other session |
-//! | change of address | user, user, the move, sessions, links, clear | 4 | 5, 2 for the index, and 1 for each session and link |
+//! | change of address | user, new address, user, the move, sessions, links, clear | 5 | 5, 2 for the index, and 1 for each session and link |
 //! | deletion | session, user, user, sessions, links, clear | 4 | 2, 1 for the index, and 1 for each session and link |
 //!
 //! The move itself is 1 read and 4 writes: a transaction of two items. An address that is not typed in its

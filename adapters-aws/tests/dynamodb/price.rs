@@ -150,9 +150,9 @@ async fn a_change_of_address_costs_a_transaction_and_the_clean_up() {
     let link = world.move_link(&login, "ann@elsewhere.example").await;
     let (price, outcome) = world.price_of(world.move_by(&link)).await;
     outcome.unwrap();
-    // The account; the move; the sessions, of which there is one; the links, of which there is none; the
-    // attempts.
-    assert_eq!(price, Price(1.0 + 1.0 + 1.0 + 1.0, 6.0 + 1.0 + 1.0, 7));
+    // The account; the new address, which is free; the move; the sessions, of which there is one; the links, of
+    // which there is none; the attempts.
+    assert_eq!(price, Price(1.0 + 1.0 + 1.0 + 1.0 + 1.0, 6.0 + 1.0 + 1.0, 8));
 }
 
 #[tokio::test]

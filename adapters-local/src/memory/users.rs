@@ -3,8 +3,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use auth_domain::ports::{
-    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
-    UserStore,
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
 };
 use auth_domain::{CredentialVersion, Email, PortError, Timestamp, User, UserId};
 
@@ -57,13 +56,12 @@ impl UserStore for MemoryUsers {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        Ok(self.change(&update.key, |user| {
+        let key = update.key.clone();
+        Ok(self.change(&key, |user| {
             if user.credential_version != update.expected {
                 return Update::Stale;
             }
-            apply(user, update.change);
-            user.credential_version = update.next;
-            user.updated_at = update.updated_at;
+            update.apply_to(user);
             Update::Updated
         }))
     }
@@ -79,18 +77,12 @@ impl UserStore for MemoryUsers {
         if rows.by_email.contains_key(&change.new_email) {
             return Ok(EmailUpdate::EmailTaken);
         }
-        let Some(user) = rows.by_email.remove(&change.key.email) else {
+        let Some(mut user) = rows.by_email.remove(&change.key.email) else {
             return Ok(EmailUpdate::Stale);
         };
-        rows.emails.insert(user.id, change.new_email.clone());
-        let moved = User {
-            email: change.new_email.clone(),
-            credential_version: change.next,
-            updated_at: change.at,
-            email_verified_at: Some(change.at),
-            ..user
-        };
-        rows.by_email.insert(change.new_email, moved);
+        change.apply_to(&mut user);
+        rows.emails.insert(user.id, user.email.clone());
+        rows.by_email.insert(user.email.clone(), user);
         Ok(EmailUpdate::Updated)
     }
 
@@ -117,19 +109,5 @@ impl UserStore for MemoryUsers {
         rows.by_email.remove(&key.email);
         rows.emails.remove(&key.id);
         Ok(Update::Updated)
-    }
-}
-
-fn apply(user: &mut User, change: CredentialChange) {
-    match change {
-        CredentialChange::Nothing => {}
-        CredentialChange::Disabled(disabled) => user.disabled = disabled,
-        CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
-        CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
-        CredentialChange::PasswordHashByMail(hash, at) => {
-            user.password_hash = Some(hash);
-            user.email_verified_at.get_or_insert(at);
-        }
-        CredentialChange::PasswordRemoved => user.password_hash = None,
     }
 }

@@ -73,6 +73,26 @@ pub enum CredentialChange {
     PasswordRemoved,
 }
 
+impl CredentialUpdate {
+    /// Makes the change to an account. Pure, for stores that hold whole accounts: they see to the condition,
+    /// and make it atomic.
+    pub fn apply_to(self, user: &mut User) {
+        user.credential_version = self.next;
+        user.updated_at = self.updated_at;
+        match self.change {
+            CredentialChange::Nothing => {}
+            CredentialChange::Disabled(disabled) => user.disabled = disabled,
+            CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
+            CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
+            CredentialChange::PasswordHashByMail(hash, at) => {
+                user.password_hash = Some(hash);
+                user.email_verified_at.get_or_insert(at);
+            }
+            CredentialChange::PasswordRemoved => user.password_hash = None,
+        }
+    }
+}
+
 /// A move of an account to another address.
 #[derive(Clone, Debug)]
 #[expect(
@@ -90,6 +110,16 @@ pub struct EmailChange {
     pub new_email: Email,
     /// What `updated_at` and `email_verified_at` then say: the address was confirmed by its reader.
     pub at: Timestamp,
+}
+
+impl EmailChange {
+    /// Makes the move to an account. Pure, as [`CredentialUpdate::apply_to`].
+    pub fn apply_to(self, user: &mut User) {
+        user.email = self.new_email;
+        user.credential_version = self.next;
+        user.updated_at = self.at;
+        user.email_verified_at = Some(self.at);
+    }
 }
 
 /// What came of a move to another address.

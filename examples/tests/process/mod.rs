@@ -1,4 +1,4 @@
-//! The example server as a child process.
+//! An example as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Built by cargo itself, so that it is there and current however the tests were started.
-fn executable() -> &'static PathBuf {
+/// Built by cargo itself, so that it is there and current however the tests were started. Each test program
+/// runs one example.
+fn executable(example: &str) -> &'static PathBuf {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
         let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "-p", "examples", "--example", "server"])
+            .args(["build", "--offline", "-p", "examples", "--example", example])
             .arg("--message-format=json")
             .output()
             .unwrap();
@@ -23,12 +24,12 @@ fn executable() -> &'static PathBuf {
         let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut executables =
             built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
-        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("the server was not built")))
+        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("{example} was not built")))
     })
 }
 
-pub(crate) fn command(settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(executable());
+pub(crate) fn command(example: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(executable(example));
     command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
     command
 }
@@ -41,8 +42,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        let mut command = command(settings);
+    pub(crate) fn start(example: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(example, settings);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
         let mut server = Self { child, address: String::new(), lines };
