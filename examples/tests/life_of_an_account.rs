@@ -2,6 +2,8 @@
 //! router in this one, whose stores can be looked into afterwards.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+#[path = "life/http.rs"]
+mod http;
 mod life;
 mod process;
 
@@ -14,7 +16,6 @@ use auth_domain::ports::{ResetTokenStore, SessionStore, UserStore};
 use auth_domain::{Email, EmailVerification, UserId};
 use tokio::net::TcpListener;
 
-use life::http;
 use life::{Answer, Call, World};
 use process::Server;
 

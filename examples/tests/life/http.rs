@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Answer, Call};
+use crate::life::{Answer, Call};
 
 /// Calls the server at `address`, such as `127.0.0.1:3000`, as a client that reads English.
 pub(crate) async fn send(address: &str, call: Call) -> Answer {

@@ -1,8 +1,6 @@
 //! The life of an account, as a new user would live it: nothing but HTTP calls and mails. Where it is
 //! lived is a [`World`]: the same script runs on every store.
 
-pub(crate) mod http;
-
 use serde_json::{Value, json};
 
 /// A service to call, and the mailboxes of those who have accounts there.
