@@ -76,21 +76,21 @@ impl Auth {
     }
 
     /// Makes a change under a new credential version, however others change the account meanwhile; and
-    /// says when.
+    /// says when. `user` is the account as it was just read.
     pub(super) async fn change_account(
         &self,
-        key: &UserKey,
+        mut user: User,
         change: CredentialChange,
         subject: Subject,
     ) -> Result<Timestamp, AdminError> {
         for _ in 0..TRIES {
-            let user = self.account_at(key).await?;
             let update = self.bump(&user, change.clone());
             let (at, next) = (update.updated_at, update.next);
             if self.ports().users.update_credentials(update).await? == Update::Updated {
                 self.remove_sessions(user.id, next, subject).await;
                 return Ok(at);
             }
+            user = self.account_at(&UserKey { email: user.email, id: user.id }).await?;
         }
         Err(AdminError::Contended)
     }
@@ -179,7 +179,7 @@ impl Admin<'_> {
         subject: Subject,
     ) -> Result<(), AdminError> {
         let change = CredentialChange::PasswordRemoved;
-        let requested_at = self.auth.change_account(key, change, subject).await?;
+        let requested_at = self.try_change(key, change, subject).await?;
         let job = MailJob::PasswordReset {
             id: JobId::from_bytes(self.auth.entropy()?),
             email: key.email.clone(),
@@ -219,8 +219,18 @@ impl Admin<'_> {
         change: CredentialChange,
     ) -> Result<(), AdminError> {
         let subject = self.subject(key);
-        let outcome = self.auth.change_account(key, change, subject).await.map(drop);
+        let outcome = self.try_change(key, change, subject).await.map(drop);
         self.auth.record_call(subject, call, outcome)
+    }
+
+    async fn try_change(
+        &self,
+        key: &UserKey,
+        change: CredentialChange,
+        subject: Subject,
+    ) -> Result<Timestamp, AdminError> {
+        let user = self.auth.account_at(key).await?;
+        self.auth.change_account(user, change, subject).await
     }
 
     fn subject(&self, key: &UserKey) -> Subject {

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::session::{Current, NotCurrent};
 use super::{AdminError, Auth, Subject, refused, refuses};
-use crate::ports::{CredentialChange, Update, UserKey};
+use crate::ports::{CredentialChange, Update};
 use crate::{
     AccountCall, Claims, ErrorCode, PortError, RefreshToken, RequestContext, SessionId, SessionKey,
     Timestamp, TokenRejected, User, UserAgent,
@@ -216,8 +216,7 @@ impl Auth {
         subject: Subject,
     ) -> Result<(), SessionError> {
         let Current { user, .. } = self.current(claims).await?;
-        let key = UserKey { email: user.email, id: user.id };
-        match self.change_account(&key, CredentialChange::Nothing, subject).await {
+        match self.change_account(user, CredentialChange::Nothing, subject).await {
             // Nobody has a session of an account that is gone.
             Ok(_) | Err(AdminError::NotFound) => Ok(()),
             Err(AdminError::Contended) => Err(SessionError::Conflict),
