@@ -52,8 +52,29 @@ routes=(
     '/auth/forgot-password OPTIONS ForgotPasswordHyphenResource ForgotPasswordHyphenOptions'
     '/auth/reset-password POST ResetPasswordResource ResetPasswordMethod'
     '/auth/reset-password OPTIONS ResetPasswordResource ResetPasswordOptions'
+    '/auth/refresh POST RefreshResource RefreshMethod'
+    '/auth/refresh OPTIONS RefreshResource RefreshOptions'
+    '/auth/logout POST LogoutResource LogoutMethod'
+    '/auth/logout OPTIONS LogoutResource LogoutOptions'
+    '/auth/sessions GET SessionsResource SessionsMethod'
+    '/auth/sessions DELETE SessionsResource SessionsDeleteMethod'
+    '/auth/sessions OPTIONS SessionsResource SessionsOptions'
+    '/auth/sessions/{id} DELETE SessionResource SessionMethod'
+    '/auth/sessions/{id} OPTIONS SessionResource SessionOptions'
+    '/auth/change-password POST ChangePasswordResource ChangePasswordMethod'
+    '/auth/change-password OPTIONS ChangePasswordResource ChangePasswordOptions'
+    '/auth/change-email POST ChangeEmailResource ChangeEmailMethod'
+    '/auth/change-email OPTIONS ChangeEmailResource ChangeEmailOptions'
+    '/auth/change-email/confirm POST ChangeEmailConfirmResource ChangeEmailConfirmMethod'
+    '/auth/change-email/confirm OPTIONS ChangeEmailConfirmResource ChangeEmailConfirmOptions'
+    '/auth/verify-email POST VerifyEmailResource VerifyEmailMethod'
+    '/auth/verify-email OPTIONS VerifyEmailResource VerifyEmailOptions'
+    '/auth/verify-email/resend POST VerifyEmailResendResource VerifyEmailResendMethod'
+    '/auth/verify-email/resend OPTIONS VerifyEmailResendResource VerifyEmailResendOptions'
     '/auth/me GET MeResource MeMethod'
+    '/auth/me DELETE MeResource MeDeleteMethod'
     '/auth/me OPTIONS MeResource MeOptions'
+    '/.well-known/jwks.json GET JwksResource JwksMethod'
     '/healthz GET HealthResource HealthMethod'
 )
 
@@ -282,7 +303,8 @@ lint() {
     fi
 }
 
-# The deployment's id carries a digest of all that it publishes.
+# The deployment's id carries a digest of all that it publishes. Comments stay here: what CloudFormation
+# takes is limited.
 render() { # sets rendered
     local name digest
     digest="$({
@@ -291,7 +313,7 @@ render() { # sets rendered
         for name in "${!given[@]}"; do printf '%s=%s\n' "$name" "${given[$name]}"; done | LC_ALL=C sort
     } | sha256)"
     rendered="$output/template.yaml"
-    sed "s/^  ApiRelease:\$/  ApiRelease${digest:0:12}:/" "$template" >"$rendered"
+    sed -e '/^ *#/d' -e '/^$/d' -e "s/^  ApiRelease:\$/  ApiRelease${digest:0:12}:/" "$template" >"$rendered"
     (($(wc -c <"$rendered") <= 51200)) || refuse 'the template is larger than CloudFormation takes (51,200 bytes)'
     say "rendered   $rendered (release ${digest:0:12})"
 }
@@ -654,12 +676,12 @@ output_of() { # output's key
 }
 
 patch() { # path, value
-    printf '{"op":"replace","path":"%s","value":%s}' "$1" "$(json_string "$2")"
+    printf '{"op":"replace","path":"%s","value":%s}\n' "$1" "$(json_string "$2")"
 }
 
 # CloudFormation does not change the settings of a stage that a deployment created, so they are set here.
 set_stage() {
-    local rate burst group logs tracing now route path verb rest escaped
+    local rate burst group logs tracing now route path verb rest escaped some
     rate="$(output_of StageThrottleRate)"
     burst="$(output_of StageThrottleBurst)"
     group="$(output_of AccessLogGroupArn)"
@@ -669,25 +691,27 @@ set_stage() {
     now="$(ask 'read the stage' apigateway get-stage --rest-api-id "$api" --stage-name "$stage" \
         --query accessLogSettings.destinationArn)"
     {
-        printf '['
         # By route, so that routes added by hand keep the limits that they have.
         for route in "${routes[@]}"; do
             read -r path verb rest <<<"$route"
             escaped="${path//\//~1}"
-            patch "/$escaped/$verb/throttling/rateLimit" "$rate" && printf ','
-            patch "/$escaped/$verb/throttling/burstLimit" "$burst" && printf ','
+            patch "/$escaped/$verb/throttling/rateLimit" "$rate"
+            patch "/$escaped/$verb/throttling/burstLimit" "$burst"
         done
         if [[ "$logs" == true ]]; then
-            patch /accessLogSettings/destinationArn "$group" && printf ','
-            patch /accessLogSettings/format "$access_log_format" && printf ','
+            patch /accessLogSettings/destinationArn "$group"
+            patch /accessLogSettings/format "$access_log_format"
         elif [[ "$now" == "$group" ]]; then
-            printf '{"op":"remove","path":"/accessLogSettings"},'
+            printf '{"op":"remove","path":"/accessLogSettings"}\n'
         fi
         patch /tracingEnabled "$tracing"
-        printf ']'
-    } >"$work/stage.json"
-    ask 'set the stage' apigateway update-stage --rest-api-id "$api" --stage-name "$stage" \
-        --patch-operations "file://$work/stage.json" >/dev/null
+    } >"$work/patches"
+    # Of more than 80 in one call API Gateway says "Update size too large".
+    while mapfile -t -n 60 -u 3 some && ((${#some[@]})); do
+        (IFS=, && printf '[%s]' "${some[*]}") >"$work/stage.json"
+        ask 'set the stage' apigateway update-stage --rest-api-id "$api" --stage-name "$stage" \
+            --patch-operations "file://$work/stage.json" >/dev/null
+    done 3<"$work/patches"
     say "set        stage $stage: $rate calls a second and $burst at once for each route, access log, tracing"
 }
 

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adapters_local::testing_with;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
+};
 use auth_domain::{
-    DisplayName, Email, Password, PortError, RegisterRequest, RequestContext, Timestamp, User,
-    UserId,
+    CredentialVersion, DisplayName, Email, Password, PortError, RegisterRequest, Registration,
+    RequestContext, Timestamp, User, UserId,
 };
 use tokio::sync::RwLock;
 
@@ -56,17 +58,31 @@ impl UserStore for TreeStore {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        let CredentialUpdate { key, expected, next, password_hash, updated_at } = update;
+        let key = update.key.clone();
         let write = |user: &mut User| {
-            if user.credential_version != expected {
+            if user.credential_version != update.expected {
                 return Update::Stale;
             }
-            user.credential_version = next;
-            user.password_hash = Some(password_hash);
-            user.updated_at = updated_at;
+            update.apply_to(user);
             Update::Updated
         };
         Ok(self.change(&key, write).await)
+    }
+
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
+        let EmailChange { key, expected, new_email, .. } = &change;
+        let mut users = self.users.write().await;
+        let found = users.get(&key.email);
+        if found.is_none_or(|user| user.id != key.id || user.credential_version != *expected) {
+            return Ok(EmailUpdate::Stale);
+        }
+        if users.contains_key(new_email) {
+            return Ok(EmailUpdate::EmailTaken);
+        }
+        let Some(mut user) = users.remove(&key.email) else { return Ok(EmailUpdate::Stale) };
+        change.apply_to(&mut user);
+        users.insert(user.email.clone(), user);
+        Ok(EmailUpdate::Updated)
     }
 
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
@@ -77,9 +93,17 @@ impl UserStore for TreeStore {
         Ok(self.change(key, write).await)
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
         let mut users = self.users.write().await;
-        if users.get(&key.email).is_none_or(|user| user.id != key.id) {
+        let is_it = |user: &User| {
+            let version = user.credential_version;
+            user.id == key.id && expected.is_none_or(|expected| expected == version)
+        };
+        if !users.get(&key.email).is_some_and(is_it) {
             return Ok(Update::Stale);
         }
         users.remove(&key.email);
@@ -95,7 +119,10 @@ async fn main() -> Result<()> {
         password: Password::new("correct horse battery")?,
         name: DisplayName::parse("Ann")?,
     };
-    let account = world.auth.register(request, &RequestContext::new()).await?;
+    let Registration::Made(account) = world.auth.register(request, &RequestContext::new()).await?
+    else {
+        bail!("registration is open here");
+    };
     println!("registered {} in a store of one's own", account.user_id);
     Ok(())
 }

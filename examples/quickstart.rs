@@ -4,9 +4,10 @@
 #![expect(clippy::print_stdout, reason = "it shows what happens")]
 
 use adapters_local::testing;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use auth_domain::{
-    DisplayName, Email, LoginRequest, Password, RegisterRequest, RequestContext, ResetRequest,
+    DisplayName, Email, LoginRequest, Password, RegisterRequest, Registration, RequestContext,
+    ResetRequest,
 };
 
 #[tokio::main]
@@ -21,7 +22,9 @@ async fn main() -> Result<()> {
 
     let name = DisplayName::parse("Ann")?;
     let request = RegisterRequest { email: email.clone(), password: password.clone(), name };
-    let account = auth.register(request, &context).await?;
+    let Registration::Made(account) = auth.register(request, &context).await? else {
+        bail!("registration is open here");
+    };
     println!("registered {} as {}", account.email.as_str(), account.user_id);
 
     let request = LoginRequest { email: email.clone(), password: password.clone() };

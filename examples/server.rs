@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
-use adapters_local::memory::{MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemoryUsers};
+use adapters_local::memory::{
+    MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemorySessions, MemoryUsers,
+};
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, LocalMailQueue,
     MailWorker, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
@@ -20,8 +22,8 @@ use adapters_local::{
 use anyhow::{Context, Result, bail};
 use auth_domain::ports::{Entropy, Mailer, TokenIssuer};
 use auth_domain::{
-    Auth, Email, LinkBase, Locale, MasterSecret, OutgoingEmail, PortError, Ports, RateLimits,
-    Settings, TokenCheck,
+    Auth, Email, EmailVerification, LinkBase, Locale, MasterSecret, OutgoingEmail, PortError,
+    Ports, RateLimits, RegistrationMode, Settings, TokenCheck,
 };
 use base64ct::{Base64, Encoding};
 use clap::{Parser, ValueEnum};
@@ -29,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// Sign-up, login and password reset over HTTP.
+/// Accounts and sessions over HTTP.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen; port 0 takes a free one.
@@ -44,7 +46,8 @@ struct Arguments {
     /// Language of answers to clients that ask for none we have.
     #[arg(long, env = "AUTH_LANGUAGE", default_value = "en")]
     language: Language,
-    /// Where reset links lead; https, or http on this machine. Default: /reset-password here.
+    /// Where reset links lead; https, or http on this machine. Default: /reset-password here. Links that
+    /// confirm an address lead to /verify-email and /confirm-email beside it.
     #[arg(long, env = "AUTH_LINK_BASE")]
     link_base: Option<String>,
     /// At least 32 random bytes in base64 (`openssl rand -base64 32`). Default: new ones at each start.
@@ -66,6 +69,14 @@ struct Arguments {
     /// Read the account at each token check, so that a reset ends access tokens at once.
     #[arg(long, env = "AUTH_STRICT_TOKENS", default_value = "off")]
     strict_tokens: Switch,
+    /// What is asked of who signs up about his address: nothing, the use of a mailed link, or that
+    /// before he may log in.
+    #[arg(long, env = "AUTH_EMAIL_VERIFICATION", default_value = "asked")]
+    email_verification: Verification,
+    /// Whether sign-up says that an address is taken. `private` tells it only by mail, and needs
+    /// `--email-verification required`.
+    #[arg(long, env = "AUTH_REGISTRATION", default_value = "open")]
+    registration: SignUp,
     /// Threads that hash passwords. Default: as many as there are cores.
     #[arg(long, env = "AUTH_HASH_THREADS")]
     hash_threads: Option<usize>,
@@ -119,6 +130,19 @@ enum Language {
 enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Verification {
+    NotAsked,
+    Asked,
+    Required,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SignUp {
+    Open,
+    Private,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -206,12 +230,34 @@ fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWork
         mail_queue: Arc::new(mail_queue),
         mailer: mailer(arguments)?,
         reset_tokens: Arc::new(MemoryResetTokens::new()),
+        sessions: Arc::new(MemorySessions::new()),
         token_issuer: Arc::new(issuer),
         token_verifier: Arc::new(verifier),
         users: Arc::new(MemoryUsers::new()),
     };
+    let auth = Auth::new(ports, settings(arguments, secret, previous, address)?)
+        .context("AUTH_EMAIL_VERIFICATION, AUTH_REGISTRATION")?;
+    Ok((auth, worker))
+}
+
+fn settings(
+    arguments: &Arguments,
+    secret: MasterSecret,
+    previous: Option<MasterSecret>,
+    address: SocketAddr,
+) -> Result<Settings> {
     let base = link_base(arguments.link_base.as_deref(), address)?;
     let mut settings = Settings::new(secret, base, &arguments.service_name);
+    settings.previous_master_secret = previous;
+    settings.email_verification = match arguments.email_verification {
+        Verification::NotAsked => EmailVerification::NotAsked,
+        Verification::Asked => EmailVerification::Asked,
+        Verification::Required => EmailVerification::RequireVerified,
+    };
+    settings.registration = match arguments.registration {
+        SignUp::Open => RegistrationMode::Open,
+        SignUp::Private => RegistrationMode::Private,
+    };
     if arguments.strict_tokens == Switch::On {
         settings.token_check = TokenCheck::Strict;
     }
@@ -220,7 +266,7 @@ fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWork
         settings.limits = RateLimits::danger_off();
         settings.attempts = None;
     }
-    Ok((Auth::new(ports, settings)?, worker))
+    Ok(settings)
 }
 
 fn master_secret(arguments: &Arguments, entropy: &dyn Entropy) -> Result<MasterSecret> {
@@ -342,4 +388,19 @@ fn introduce(address: SocketAddr) {
     println!("{}", call("reset-password", reset));
     println!("{}", call("login", new));
     println!("{}   # refused: the old password\n", call("login", old));
+    introduce_sessions(address);
+}
+
+/// The life of a session, for who has gone through the six.
+fn introduce_sessions(address: SocketAddr) {
+    println!("Then (set ACCESS and REFRESH to the access_token and refresh_token of a login):\n");
+    println!("curl http://{address}/auth/sessions -H \"Authorization: Bearer $ACCESS\"");
+    for path in ["refresh", "logout"] {
+        println!(
+            "curl http://{address}/auth/{path} -H 'Content-Type: application/json' -d \"{{\\\"refresh_token\\\":\\\"$REFRESH\\\"}}\""
+        );
+    }
+    println!(
+        "\nThe mail that asked to confirm the address has a token for POST /auth/verify-email.\n"
+    );
 }

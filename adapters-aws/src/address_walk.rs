@@ -25,7 +25,6 @@
 //! that stores addresses as typed is gone. The table's stream shows a move as a removal and an insertion.
 
 mod findings;
-mod relocation;
 mod state_file;
 
 pub use findings::{Finding, FoundRow, Outcome, Verdict, Walked};
@@ -33,26 +32,19 @@ pub use state_file::{StateError, StateFile};
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use auth_domain::{PortError, PortErrorKind};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use uuid::Uuid;
 
-use crate::dynamodb::{EMAIL, Item, USER_ID};
+use crate::dynamodb::{Answer, EMAIL, Item, Relocation, USER_ID};
 use crate::fault::port_error;
-use relocation::{Answer, Relocation};
 
 /// All that a finding needs. What a Scan costs does not depend on it.
 const KEY_AND_ID: &str = "email, user_id";
 
 /// How often a row that changes under the walk is read again.
 const READINGS: usize = 5;
-/// How often a transaction that meets another one is tried, and the pauses between.
-const TRIES: usize = 8;
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether a walk writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -170,8 +162,10 @@ impl AddressWalk {
                 let occupant = self.find(&canonical).await?;
                 return Ok(vanished(canonical, &rows, occupant.as_ref()));
             };
-            let relocation = Relocation::new(&self.table, item, &canonical)?;
-            match self.carry_out(&relocation).await? {
+            let mut moved = item.clone();
+            moved.extend(key(canonical.clone()));
+            let relocation = Relocation::new(&self.table, &item, moved, MOVE)?;
+            match relocation.carry_out(&self.client).await? {
                 Answer::Moved => return Ok(Finding::new(Outcome::Moved, canonical, rows)),
                 Answer::Changed => {}
                 Answer::Wait => break,
@@ -183,20 +177,6 @@ impl AddressWalk {
             }
         }
         Ok(Finding::new(Outcome::Busy, canonical, rows))
-    }
-
-    /// Sends it until the answer is final, or [`TRIES`] are used up. It is the same request each time: one
-    /// that had landed is answered as it was then.
-    async fn carry_out(&self, relocation: &Relocation) -> Result<Answer, PortError> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            match relocation.send(&self.client).await? {
-                Answer::Wait => tokio::time::sleep(part_of(pause)).await,
-                answer => return Ok(answer),
-            }
-            pause = LONGEST_PAUSE.min(pause * 2);
-        }
-        relocation.send(&self.client).await
     }
 
     async fn find(&self, address: &str) -> Result<Option<FoundRow>, PortError> {
@@ -216,6 +196,7 @@ impl AddressWalk {
     }
 }
 
+const MOVE: &str = "address_walk.move";
 const SCAN: &str = "address_walk.scan";
 
 struct Page {
@@ -251,10 +232,4 @@ fn vanished(canonical: String, claims: &[FoundRow], occupant: Option<&FoundRow>)
     let moved = id.is_some() && claims.iter().any(|claim| claim.user_id.as_ref() == id);
     let outcome = if moved { Outcome::Moved } else { Outcome::Gone };
     Finding::new(outcome, canonical, claims.to_vec())
-}
-
-/// At random at least half, so that two walks that met do not meet again.
-fn part_of(pause: Duration) -> Duration {
-    let random = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-    pause.mul_f64(0.5 + random / 2.0)
 }

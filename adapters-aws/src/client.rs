@@ -21,7 +21,7 @@ pub struct AwsSettings {
     pub attempt_timeout: Duration,
     /// How long connecting may take. Default 1 s.
     pub connect_timeout: Duration,
-    /// How long a call may take with all its tries and the pauses between them. Default 4 s: the five
+    /// How long a call may take with all its tries and the pauses between them. Default 4 s: the seven
     /// calls of a login then end before an API gateway gives up (29 s).
     pub deadline: Duration,
     /// The most tries of one call, the first among them. Default 11. Pauses between them are random: up to 50 ms,
@@ -143,9 +143,6 @@ mod tests {
             .map(|retry| LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(retry - 1)));
         assert!(pauses.sum::<Duration>() < settings.deadline);
         assert!(settings.attempt_timeout * 2 < settings.deadline, "a second try has its time");
-        assert!(
-            settings.deadline * 7 < Duration::from_secs(29),
-            "the calls of the longest use case"
-        );
+        assert!(settings.deadline * 7 < Duration::from_secs(29), "the calls of a login");
     }
 }

@@ -5,13 +5,14 @@
 //! use std::sync::Arc;
 //!
 //! use adapters_aws::dynamodb::{DynamoAttempts, DynamoRateLimiter, DynamoResetTokens};
-//! use adapters_aws::dynamodb::{DynamoUsers, TableNames};
+//! use adapters_aws::dynamodb::{DynamoSessions, DynamoUsers, TableNames};
 //! use adapters_aws::{AwsSettings, clients};
 //!
 //! # async fn compose(ports: &mut auth_domain::Ports) -> Result<(), Box<dyn std::error::Error>> {
 //! let client = clients::dynamodb(&AwsSettings::default().load().await?);
 //! let tables = TableNames::with_prefix("my-service-");
 //! ports.users = Arc::new(DynamoUsers::new(client.clone(), tables.users));
+//! ports.sessions = Arc::new(DynamoSessions::new(client.clone(), tables.sessions));
 //! ports.reset_tokens = Arc::new(DynamoResetTokens::new(client.clone(), tables.password_resets));
 //! ports.attempts = Arc::new(DynamoAttempts::new(client.clone(), tables.attempts));
 //! ports.limiter = Arc::new(DynamoRateLimiter::new(client, tables.rate_limits));

@@ -62,7 +62,9 @@ impl MailQueue for SqsMailQueue {
 
 const fn delay_seconds(job: &MailJob) -> i32 {
     match job {
-        MailJob::PasswordChanged { .. } => NOTICE_DELAY_SECONDS,
+        MailJob::PasswordChanged { .. }
+        | MailJob::EmailChanged { .. }
+        | MailJob::AccountDeleted { .. } => NOTICE_DELAY_SECONDS,
         _ => 0,
     }
 }

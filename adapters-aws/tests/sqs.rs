@@ -15,7 +15,10 @@ use adapters_aws::{MailBatch, SqsMailQueue};
 use adapters_local::memory::MailFault;
 use adapters_local::{Testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, MailQueue, Mailer, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, MailQueue, Mailer, Update, UserKey,
+    UserStore,
+};
 use auth_domain::{
     CredentialVersion, DisplayName, Email, JobId, Locale, MailJob, OutgoingEmail, Password,
     PortError, PortErrorKind, RegisterRequest, RequestContext, ResetRequest, Timestamp, User,
@@ -53,6 +56,46 @@ fn changed_job(to: &str) -> MailJob {
         changed_at: Timestamp::from_seconds(1_700_000_000),
         locale: Locale::En,
     }
+}
+
+/// One of each kind that tells of a change.
+fn notices() -> [MailJob; 3] {
+    let (user_id, locale) = (UserId::from_entropy_bytes([6; 16]), Locale::En);
+    let at = Timestamp::from_seconds(1_700_000_000);
+    let moved = MailJob::EmailChanged {
+        email: email("ann@example.com"),
+        user_id,
+        credential_version: CredentialVersion::new(1),
+        changed_at: at,
+        locale,
+    };
+    let deleted = MailJob::AccountDeleted {
+        email: email("ann@example.com"),
+        user_id,
+        deleted_at: at,
+        locale,
+    };
+    [changed_job("ann@example.com"), moved, deleted]
+}
+
+/// One of each kind that carries a link.
+fn links() -> [MailJob; 3] {
+    let (requested_at, locale) = (Timestamp::from_seconds(1_700_000_000), Locale::Ko);
+    let verify = MailJob::VerifyEmail {
+        email: email("ann@example.com"),
+        registered: None,
+        requested_at,
+        locale,
+    };
+    let confirm = MailJob::ConfirmNewEmail {
+        email: email("ann@example.com"),
+        new_email: email("ann@elsewhere.example"),
+        user_id: UserId::from_entropy_bytes([6; 16]),
+        credential_version: CredentialVersion::new(1),
+        requested_at,
+        locale,
+    };
+    [reset_job("ann@example.com"), verify, confirm]
 }
 
 fn queue(endpoint: &str, tries: u32) -> SqsMailQueue {
@@ -102,14 +145,15 @@ fn event(bodies: &[&str]) -> Value {
 async fn a_job_is_one_message_and_a_notice_waits_for_its_change() {
     let stub = AwsStub::start().await;
     let queue = queue(&stub.endpoint, 1);
-    for (job, delay) in [(reset_job("ann@example.com"), 0), (changed_job("ann@example.com"), 5)] {
+    let at_once = links().map(|job| (job, 0));
+    for (job, delay) in at_once.into_iter().chain(notices().map(|job| (job, 5))) {
         queue.enqueue(job).await.unwrap();
         let message = stub.calls(Operation::SendMessage).pop().unwrap().body;
         assert_eq!(message["QueueUrl"], QUEUE_URL);
         assert_eq!(message["DelaySeconds"], delay);
         assert_eq!(message.as_object().unwrap().len(), 3, "{message}");
     }
-    assert_eq!(stub.calls(Operation::SendMessage).len(), 2);
+    assert_eq!(stub.calls(Operation::SendMessage).len(), 6);
 }
 
 #[tokio::test]
@@ -263,10 +307,13 @@ impl UserStore for Refusing {
     async fn update_credentials(&self, _: CredentialUpdate) -> Result<Update, PortError> {
         unreachable!()
     }
+    async fn change_email(&self, _: EmailChange) -> Result<EmailUpdate, PortError> {
+        unreachable!()
+    }
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         unreachable!()
     }
-    async fn delete(&self, _: &UserKey) -> Result<Update, PortError> {
+    async fn delete(&self, _: &UserKey, _: Option<CredentialVersion>) -> Result<Update, PortError> {
         unreachable!()
     }
 }

@@ -4,12 +4,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
-use crate::HttpOptions;
 use crate::problem::{self, Problem};
+use crate::{HttpOptions, RequireBearer};
 
 /// Who calls one of your own routes, by the access token of the request: an extractor that lets nobody
 /// else in. Without a good token the answer is that of `GET /auth/me`: 401 as problem+json with its
-/// challenge, in the client's language or, if it names none that we have, in English.
+/// challenge, in the client's language.
+///
+/// It checks by the [`RequireBearer`] of the router's state, which is there of itself if the state is an
+/// [`Auth`] or an [`AccessTokenVerifier`](auth_domain::AccessTokenVerifier); a larger state has a
+/// `RequireBearer` as one of its parts (`#[derive(FromRef)]`). To protect many routes at once, put that
+/// over them as a layer.
 ///
 /// ```
 /// use adapters_http::Bearer;
@@ -34,14 +39,12 @@ pub struct Bearer(
 impl<S> FromRequestParts<S> for Bearer
 where
     S: Send + Sync,
-    Auth: FromRef<S>,
+    RequireBearer: FromRef<S>,
 {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let options = HttpOptions::default();
-        let outcome = authenticate(&Auth::from_ref(state), &options, &parts.headers).await;
-        outcome.map(Self).map_err(|problem| problem.in_language(options.locale(&parts.headers)))
+        RequireBearer::from_ref(state).claims(&parts.headers).await.map(Self)
     }
 }
 
@@ -51,13 +54,13 @@ pub(crate) async fn authenticate(
     options: &HttpOptions,
     headers: &HeaderMap,
 ) -> Result<Claims, Problem> {
-    let token = token(headers)?;
+    let token = bearer_token(headers)?;
     options.in_time(auth.authenticate(token)).await
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), the only place where one is
 /// looked for.
-fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let malformed = || Problem::of(&problem::AUTHORIZATION_MALFORMED);
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -87,7 +90,7 @@ mod tests {
         for value in values {
             headers.append(header::AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        token(&headers).map(str::to_owned).map_err(|problem| problem.code())
+        bearer_token(&headers).map(str::to_owned).map_err(|problem| problem.code())
     }
 
     #[test]

@@ -12,21 +12,11 @@ const MAX_BYTES: usize = 16 * 1024;
 /// How much of a larger body is read and thrown away, so that its sender gets to reading the answer.
 const MAX_DRAINED_BYTES: usize = 1024 * 1024;
 
-/// Reads a JSON body, whole or not at all.
-pub(crate) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    timeout: Duration,
-) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    // Read whatever it is, so that its sender gets to reading the answer.
-    let bytes = match tokio::time::timeout(timeout, collect(body)).await {
-        Ok(outcome) => outcome?,
-        Err(_) => return Err(Problem::of(&problem::REQUEST_TIMEOUT)),
-    };
-    if is_plain_json(headers) {
-        Ok(bytes)
-    } else {
-        Err(Problem::of(&problem::UNSUPPORTED_MEDIA_TYPE))
+/// Reads a body, whole or not at all.
+pub(crate) async fn read(body: Body, timeout: Duration) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    match tokio::time::timeout(timeout, collect(body)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Problem::of(&problem::REQUEST_TIMEOUT)),
     }
 }
 
@@ -54,7 +44,7 @@ async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Problem> {
 
 /// `application/json`, in UTF-8 and not compressed. Asking for it also keeps other sites' forms out,
 /// which a browser sends without a preflight only as one of three other types.
-fn is_plain_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_plain_json(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let encoding = text(header::CONTENT_ENCODING).unwrap_or("identity");
     let Some(content_type) = text(header::CONTENT_TYPE) else {

@@ -1,67 +1,152 @@
-use auth_domain::{Locale, RequestContext};
+use std::sync::Arc;
+
+use auth_domain::{Auth, Claims, Locale, RequestContext, UserAgent};
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::fields::Fields;
 use crate::language::Sentences;
 use crate::problem::{self, Problem};
-use crate::{Service, body};
+use crate::{Service, bearer, body};
 
-/// One request with a JSON body, read and in its language.
+/// One request, read to its end, whatever it is: so its sender gets to reading the answer.
 pub(crate) struct Call {
     pub(crate) context: RequestContext,
-    pub(crate) fields: Fields,
+    service: Service,
+    parts: Parts,
+    body: Result<Zeroizing<Vec<u8>>, Problem>,
 }
 
-impl Service {
-    /// Answers `request` by what `work` makes of its fields, in the client's language.
-    pub(crate) async fn answer<W, T>(
-        self,
-        request: Request,
+/// Answers requests of a method by what `work` makes of them, in the client's language.
+pub(crate) fn call<W, F>(method: MethodFilter, work: W) -> MethodRouter<Service>
+where
+    W: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Response, Problem>> + Send + 'static,
+{
+    on(method, async move |State(service): State<Service>, request: Request| {
+        let locale = service.options.locale(request.headers());
+        let outcome = work(Call::read(service, request, locale).await).await;
+        outcome.unwrap_or_else(|problem| problem.in_language(locale))
+    })
+}
+
+impl Call {
+    async fn read(service: Service, request: Request, locale: Locale) -> Self {
+        let (parts, body) = request.into_parts();
+        let body = body::read(body, service.options.body_timeout).await;
+        let source = service.options.client_address.of(&parts);
+        let context = RequestContext::new().in_locale(locale).from_source(source);
+        let context = context.from_client(user_agent(&parts));
+        Self { context, service, parts, body }
+    }
+
+    pub(crate) const fn auth(&self) -> &Auth {
+        &self.service.auth
+    }
+
+    /// Who bears the access token of this request.
+    pub(crate) async fn bearer(&self) -> Result<Claims, Problem> {
+        bearer::authenticate(self.auth(), &self.service.options, &self.parts.headers).await
+    }
+
+    /// The body: exactly these fields.
+    pub(crate) fn fields(&self, names: &'static [&'static str]) -> Result<Fields, Problem> {
+        let body = self.body.as_ref().map_err(|problem| *problem)?;
+        if !body::is_plain_json(&self.parts.headers) {
+            return Err(Problem::of(&problem::UNSUPPORTED_MEDIA_TYPE));
+        }
+        Fields::parse(body, names)
+    }
+
+    /// The body, if there is one: exactly these fields.
+    pub(crate) fn fields_if_any(
+        &self,
         names: &'static [&'static str],
-        success: (StatusCode, &Sentences),
-        work: W,
-    ) -> Response
+    ) -> Result<Option<Fields>, Problem> {
+        let is_empty = self.body.as_ref().is_ok_and(|body| body.is_empty());
+        if is_empty { Ok(None) } else { self.fields(names).map(Some) }
+    }
+
+    /// The part of the path that a route leaves open; empty if it is no text. The last one: a router that
+    /// ours is nested in may leave parts open before it.
+    pub(crate) async fn path_segment(&mut self) -> String {
+        let params = RawPathParams::from_request_parts(&mut self.parts, &()).await;
+        let last = params.as_ref().ok().and_then(|params| params.iter().last());
+        last.map(|(_, segment)| segment.to_owned()).unwrap_or_default()
+    }
+
+    /// What a use case comes to, unless it takes too long. Dropped with a client that hangs up.
+    pub(crate) async fn in_time<T, E: Into<Problem>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Problem> {
+        self.service.options.in_time(work).await
+    }
+
+    /// What a use case comes to that a client who hangs up must not tear apart, leaving a link or token
+    /// spent for nothing: once begun, it is finished or given up in its time, whoever waits. The time runs
+    /// inside, so that nothing outlives an answer.
+    pub(crate) async fn to_its_end<F, T, E>(
+        &self,
+        work: impl FnOnce(Auth, RequestContext) -> F,
+    ) -> Result<T, Problem>
     where
-        W: AsyncFnOnce(Self, Call) -> Result<T, Problem>,
-        T: Serialize,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<Problem>,
     {
-        let locale = self.options.locale(request.headers());
-        let outcome = async {
-            let call = self.read(request, names, locale).await?;
-            work(self, call).await
-        };
-        match outcome.await {
-            Ok(answer) => {
-                let message = success.1.in_language(locale);
-                json(success.0, locale, &WithMessage { message, answer })
-            }
-            Err(problem) => problem.in_language(locale),
+        let options = Arc::clone(&self.service.options);
+        let work = work(self.auth().clone(), self.context.clone());
+        match tokio::spawn(async move { options.in_time(work).await }).await {
+            Ok(outcome) => outcome,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Problem::of(&problem::UNAVAILABLE)),
+            },
         }
     }
 
-    async fn read(
+    /// An answer with a sentence in it.
+    pub(crate) fn answer<T: Serialize>(
         &self,
-        request: Request,
-        names: &'static [&'static str],
-        locale: Locale,
-    ) -> Result<Call, Problem> {
-        let (parts, body) = request.into_parts();
-        let mut context = RequestContext::new().in_locale(locale);
-        context.source = Some(self.options.client_address.of(&parts));
-        let bytes = body::read(&parts.headers, body, self.options.body_timeout).await?;
-        Ok(Call { context, fields: Fields::parse(&bytes, names)? })
+        status: StatusCode,
+        sentences: &Sentences,
+        answer: &T,
+    ) -> Response {
+        let message = sentences.in_language(self.context.locale);
+        self.json(status, &WithMessage { message, answer })
+    }
+
+    /// An answer that is nothing but a sentence.
+    pub(crate) fn say(&self, status: StatusCode, sentences: &Sentences) -> Response {
+        self.answer(status, sentences, &Nothing {})
+    }
+
+    pub(crate) fn json<T: Serialize>(&self, status: StatusCode, answer: &T) -> Response {
+        json(status, self.context.locale, answer)
     }
 }
 
+/// What the client calls itself, as far as it is text.
+fn user_agent(parts: &Parts) -> Option<UserAgent> {
+    let value = parts.headers.get(header::USER_AGENT)?;
+    UserAgent::new(&String::from_utf8_lossy(value.as_bytes()))
+}
+
 #[derive(Serialize)]
-struct WithMessage<T> {
+struct Nothing {}
+
+#[derive(Serialize)]
+struct WithMessage<'a, T> {
     message: &'static str,
     #[serde(flatten)]
-    answer: T,
+    answer: &'a T,
 }
 
 /// An answer as JSON. What is answered here is made of strings and numbers, and always serializes.

@@ -1,27 +1,45 @@
-//! [`auth_domain`] over HTTP: one [`router`] with the calls of sign-up, login and password reset.
+//! [`auth_domain`] over HTTP: one [`router`] with the calls of an account's
+//! life: sign-up, login, sessions, change of password and address, reset, deletion.
 //!
 //! | call | body | answer |
 //! |---|---|---|
 //! | `POST /auth/register` | `email`, `password`, `name` | 201 `message`, `user_id`, `email`, `name` |
-//! | `POST /auth/login` | `email`, `password` | 200 `message`, `user_id`, `email`, `name`, `token`, `access_token`, `token_type`, `expires_in` (seconds) |
+//! | `POST /auth/login` | `email`, `password` | 200 `message`, `user_id`, `email`, `name`, `token`, `access_token`, `token_type`, `expires_in` (seconds), `refresh_token` |
+//! | `POST /auth/refresh` | `refresh_token` | 200 `message`, `token`, `access_token`, `token_type`, `expires_in`, `refresh_token` |
+//! | `POST /auth/logout` | `refresh_token` | 200 `message` |
 //! | `POST /auth/forgot-password`, `/auth/forgotpassword` | `email` | 200 `message`, whether or not there is an account |
 //! | `POST /auth/reset-password` | `token`, `new_password` | 200 `message` |
-//! | `GET /auth/me` | none; `Authorization: Bearer` | 200 `user_id`, `email`, `name` |
+//! | `POST /auth/change-password` (bearer) | `current_password`, `new_password` | 200 `message`, `token`, `access_token`, `token_type`, `expires_in`; all other sessions are over |
+//! | `POST /auth/verify-email` | `token` | 200 `message` |
+//! | `POST /auth/verify-email/resend` | `email` | 202 `message`, whether or not there is an account |
+//! | `POST /auth/change-email` (bearer) | `new_email`, `current_password` | 202 `message`, whether or not the address is free |
+//! | `POST /auth/change-email/confirm` | `token` | 200 `message`; all sessions are over |
+//! | `GET /auth/sessions` (bearer) | none | 200 `sessions`: a list of `id`, `created_at`, `last_used_at` (RFC 3339), `user_agent` (or null), `current` |
+//! | `DELETE /auth/sessions/{id}` (bearer) | none | 200 `message` |
+//! | `DELETE /auth/sessions` (bearer) | none | 200 `message`; the own one too |
+//! | `GET /auth/me` (bearer) | none | 200 `user_id`, `email`, `name` |
+//! | `DELETE /auth/me` (bearer) | `current_password`, or none within 5 minutes of the login | 200 `message` |
+//! | `GET /.well-known/jwks.json` | none | 200 the public keys of access tokens (RFC 7517 section 5), for five minutes |
 //! | `GET /healthz` | none | 200 `status`: the process answers; no store is asked |
+//!
+//! A bearer sends his access token as `Authorization: Bearer`. Where sign-up is private, `register`
+//! answers 202 `message` to everybody.
 //!
 //! A body is a JSON object of strings, of these fields and no others, of at most 16 KiB. A refusal is
 //! `application/problem+json` (RFC 9457) with a stable `code`, and with the sentence again as `error`,
 //! which is where clients of the system that this replaced read it. Sentences are in the language that
-//! the client accepts. Every answer is `Cache-Control: no-store`; 429 and 503 say when to come back.
+//! the client accepts. Every answer but the keys is `Cache-Control: no-store`; 429 and 503 say when to
+//! come back.
 //!
 //! | status | codes |
 //! |---|---|
-//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `malformed_json`, `name_invalid`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
-//! | 401 | `credentials_rejected`, `token_invalid`, `token_missing` |
-//! | 404 | `not_found` |
+//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `email_unchanged`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `link_invalid`, `malformed_json`, `name_invalid`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
+//! | 401 | `credentials_rejected`, `refresh_token_invalid`, `token_invalid`, `token_missing` |
+//! | 403 | `password_wrong`, `recent_login_needed` |
+//! | 404 | `account_not_found` (no call of these), `not_found`, `session_not_found` |
 //! | 405 | `method_not_allowed` |
 //! | 408 | `request_timeout` |
-//! | 409 | `email_taken` |
+//! | 409 | `conflict`, `email_taken` |
 //! | 413 | `body_too_large` |
 //! | 415 | `unsupported_media_type` |
 //! | 429 | `rate_limited`, `too_many_attempts` |
@@ -37,6 +55,8 @@ mod handlers;
 mod language;
 mod options;
 mod problem;
+mod refused;
+mod require_bearer;
 
 use std::sync::Arc;
 
@@ -45,14 +65,17 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, get};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use bearer::Bearer;
 pub use client_address::ClientAddress;
 pub use options::{AllowedOrigins, HttpOptions, Origin, OriginError};
+pub use require_bearer::{RequireBearer, RequireBearerService};
 
+use call::call;
+use handlers::{account, address, login, password, published, sessions};
 use problem::Problem;
 
 #[derive(Clone)]
@@ -70,27 +93,40 @@ struct Service {
 pub fn router(auth: Auth, options: HttpOptions) -> Router {
     let service = Service { auth: auth.clone(), options: Arc::new(options.clone()) };
     let own = Router::new()
-        .route("/healthz", get(handlers::healthz))
+        .route("/healthz", get(published::healthz))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(service);
     layered(own, &options).merge(routes(auth, options))
 }
 
-/// The calls under `/auth` alone, to be [merged](Router::merge) into a router of yours: your fallback,
-/// your health check and your headers stay yours. Guard your own routes by [`Bearer`].
+/// The calls and the published keys alone, to be [merged](Router::merge) into a router of yours: your
+/// fallback, your health check and your headers stay yours. Guard your own routes by [`Bearer`] or
+/// [`RequireBearer`].
 ///
 /// As for [`router`], the client's address must be in each request's extensions.
 pub fn routes(auth: Auth, options: HttpOptions) -> Router {
+    const DELETE: MethodFilter = MethodFilter::DELETE;
+    const GET: MethodFilter = MethodFilter::GET;
+    const POST: MethodFilter = MethodFilter::POST;
     let service = Service { auth, options: Arc::new(options.clone()) };
-    let forgot = post(handlers::forgot_password);
     let calls = Router::new()
-        .route("/auth/register", post(handlers::register))
-        .route("/auth/login", post(handlers::login))
-        .route("/auth/forgot-password", forgot.clone())
-        .route("/auth/forgotpassword", forgot)
-        .route("/auth/reset-password", post(handlers::reset_password))
-        .route("/auth/me", get(handlers::me))
+        .route("/auth/register", call(POST, account::register))
+        .route("/auth/login", call(POST, login::login))
+        .route("/auth/refresh", call(POST, login::refresh))
+        .route("/auth/logout", call(POST, login::logout))
+        .route("/auth/forgot-password", call(POST, password::forgot))
+        .route("/auth/forgotpassword", call(POST, password::forgot))
+        .route("/auth/reset-password", call(POST, password::reset))
+        .route("/auth/change-password", call(POST, password::change))
+        .route("/auth/verify-email", call(POST, address::verify))
+        .route("/auth/verify-email/resend", call(POST, address::resend_verification))
+        .route("/auth/change-email", call(POST, address::change))
+        .route("/auth/change-email/confirm", call(POST, address::confirm_change))
+        .route("/auth/sessions", call(GET, sessions::list).merge(call(DELETE, sessions::end_all)))
+        .route("/auth/sessions/{id}", call(DELETE, sessions::end))
+        .route("/auth/me", call(GET, account::me).merge(call(DELETE, account::delete)))
+        .route("/.well-known/jwks.json", get(published::jwks))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(service);
     layered(calls, &options)
@@ -103,19 +139,19 @@ pub fn unavailable(options: HttpOptions) -> Router {
     layered(Router::new().fallback(not_available).with_state(state), &options)
 }
 
-/// What every answer passes on its way out.
+/// What every answer passes on its way out. The keys alone say for themselves how long they may be kept.
 fn layered(router: Router, options: &HttpOptions) -> Router {
     let locale = options.default_locale;
     let panicked = move |_| Problem::of(&problem::INTERNAL_ERROR).in_language(locale);
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(options.allowed_origins.layer())
-        .layer(constant(header::CACHE_CONTROL, "no-store"))
-        .layer(constant(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(unless_said(header::CACHE_CONTROL, "no-store"))
+        .layer(unless_said(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
-fn constant(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+fn unless_said(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 async fn not_found(State(service): State<Service>, request: Request) -> Response {

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use auth_domain::{
-    AuthenticateError, DisplayNameError, EmailError, ErrorCode, Locale, LoginError, PasswordError,
-    PolicyViolation, RegisterError, RequestResetError, ResetError, ResetTokenError,
-};
+use auth_domain::{ErrorCode, Locale};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -14,7 +11,7 @@ use serde::Serialize;
 use crate::language::Sentences;
 
 /// A refusal on its way to the client.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Problem {
     row: &'static Row,
     field: Option<&'static str>,
@@ -74,6 +71,9 @@ rows! {
     EMAIL_INVALID = "email_invalid", BAD_REQUEST,
         "The email address is not valid.",
         "이메일 형식이 올바르지 않습니다.";
+    EMAIL_UNCHANGED = "email_unchanged", BAD_REQUEST,
+        "The account has this email address already.",
+        "이미 사용 중인 이메일과 같습니다.";
     FIELD_DUPLICATE = "field_duplicate", BAD_REQUEST,
         "A field is given twice.",
         "같은 항목이 두 번 입력되었습니다.";
@@ -86,6 +86,9 @@ rows! {
     FIELD_WRONG_TYPE = "field_wrong_type", BAD_REQUEST,
         "A field is not a string.",
         "항목의 형식이 올바르지 않습니다.";
+    LINK_INVALID = "link_invalid", BAD_REQUEST,
+        "The link is not valid or no longer valid.",
+        "링크가 올바르지 않거나 만료되었습니다.";
     MALFORMED_JSON = "malformed_json", BAD_REQUEST,
         "The body is not valid JSON.",
         "요청 본문이 올바른 JSON이 아닙니다.";
@@ -116,21 +119,39 @@ rows! {
     CREDENTIALS_REJECTED = "credentials_rejected", UNAUTHORIZED,
         "Email or password is wrong.",
         "이메일 또는 비밀번호가 올바르지 않습니다.";
+    REFRESH_TOKEN_INVALID = "refresh_token_invalid", UNAUTHORIZED,
+        "The session is over. Log in again.",
+        "세션이 만료되었습니다. 다시 로그인해 주세요.";
     TOKEN_INVALID = "token_invalid", UNAUTHORIZED,
         "The access token is not valid or no longer valid.",
         "인증 토큰이 올바르지 않거나 만료되었습니다.";
     TOKEN_MISSING = "token_missing", UNAUTHORIZED,
         "An access token is needed.",
         "인증 토큰이 필요합니다.";
+    PASSWORD_WRONG = "password_wrong", FORBIDDEN,
+        "The current password is wrong.",
+        "현재 비밀번호가 올바르지 않습니다.";
+    RECENT_LOGIN_NEEDED = "recent_login_needed", FORBIDDEN,
+        "Give the current password, or log in again first.",
+        "현재 비밀번호를 입력하거나 다시 로그인해 주세요.";
+    ACCOUNT_NOT_FOUND = "account_not_found", NOT_FOUND,
+        "There is no such account.",
+        "계정을 찾을 수 없습니다.";
     NOT_FOUND = "not_found", NOT_FOUND,
         "There is nothing here.",
         "요청한 주소를 찾을 수 없습니다.";
+    SESSION_NOT_FOUND = "session_not_found", NOT_FOUND,
+        "There is no such session.",
+        "세션을 찾을 수 없습니다.";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED,
         "This method is not allowed here.",
         "허용되지 않는 요청 방식입니다.";
     REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT,
         "The body took too long to arrive.",
         "요청 본문을 받는 데 시간이 너무 오래 걸렸습니다.";
+    CONFLICT = "conflict", CONFLICT,
+        "The account was changed elsewhere at the same time. Try again.",
+        "다른 곳에서 계정이 동시에 변경되었습니다. 다시 시도해 주세요.";
     EMAIL_TAKEN = "email_taken", CONFLICT,
         "An account with this email address exists.",
         "이미 가입된 이메일입니다.";
@@ -167,7 +188,12 @@ impl Problem {
         Self { field: Some(field), ..self }
     }
 
-    fn retry_after(self, pause: Duration) -> Self {
+    /// The same problem with a bound that was not kept.
+    pub(crate) fn beyond(self, limit: Option<usize>) -> Self {
+        Self { limit, ..self }
+    }
+
+    pub(crate) fn retry_after(self, pause: Duration) -> Self {
         Self { retry_after: Some(pause), ..self }
     }
 
@@ -208,7 +234,9 @@ impl Problem {
         headers.insert(header::CONTENT_LANGUAGE, constant(locale.tag()));
         let challenge = match self.row.code {
             "authorization_malformed" => Some(r#"Bearer realm="auth", error="invalid_request""#),
-            "token_invalid" => Some(r#"Bearer realm="auth", error="invalid_token""#),
+            "refresh_token_invalid" | "token_invalid" => {
+                Some(r#"Bearer realm="auth", error="invalid_token""#)
+            }
             _ if self.row.status == StatusCode::UNAUTHORIZED => Some(r#"Bearer realm="auth""#),
             _ => None,
         };
@@ -233,102 +261,9 @@ fn whole_seconds(pause: Duration) -> u64 {
 }
 
 /// The problem of a code of the domain; a test walks them all.
-fn coded(code: ErrorCode) -> Problem {
+pub(crate) fn coded(code: ErrorCode) -> Problem {
     let row = ROWS.iter().find(|row| row.code == code.as_str());
     Problem::of(row.unwrap_or(&&INTERNAL_ERROR))
-}
-
-fn refused_password(violation: PolicyViolation) -> Problem {
-    let limit = match violation {
-        PolicyViolation::TooShort { min } => Some(min),
-        PolicyViolation::TooLong { max } => Some(max),
-        _ => None,
-    };
-    Problem { limit, ..coded(violation.code()) }
-}
-
-impl From<EmailError> for Problem {
-    fn from(_: EmailError) -> Self {
-        coded(ErrorCode::EmailInvalid).about("email")
-    }
-}
-
-impl From<DisplayNameError> for Problem {
-    fn from(_: DisplayNameError) -> Self {
-        coded(ErrorCode::NameInvalid).about("name")
-    }
-}
-
-impl From<PasswordError> for Problem {
-    fn from(error: PasswordError) -> Self {
-        coded(match error {
-            PasswordError::Empty => ErrorCode::PasswordEmpty,
-            _ => ErrorCode::PasswordTooLong,
-        })
-    }
-}
-
-impl From<ResetTokenError> for Problem {
-    fn from(_: ResetTokenError) -> Self {
-        coded(ErrorCode::ResetTokenInvalid)
-    }
-}
-
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        let problem = coded(error.code());
-        match error {
-            RegisterError::Overloaded { retry_after }
-            | RegisterError::RateLimited { retry_after } => problem.retry_after(retry_after),
-            RegisterError::PasswordRefused(violation) => {
-                refused_password(violation).about("password")
-            }
-            _ => problem,
-        }
-    }
-}
-
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
-        let problem = coded(error.code());
-        match error {
-            LoginError::Overloaded { retry_after }
-            | LoginError::RateLimited { retry_after }
-            | LoginError::TooManyAttempts { retry_after } => problem.retry_after(retry_after),
-            _ => problem,
-        }
-    }
-}
-
-impl From<RequestResetError> for Problem {
-    fn from(error: RequestResetError) -> Self {
-        let problem = coded(error.code());
-        match error {
-            RequestResetError::RateLimited { retry_after } => problem.retry_after(retry_after),
-            _ => problem,
-        }
-    }
-}
-
-impl From<ResetError> for Problem {
-    fn from(error: ResetError) -> Self {
-        let problem = coded(error.code());
-        match error {
-            ResetError::Overloaded { retry_after } | ResetError::RateLimited { retry_after } => {
-                problem.retry_after(retry_after)
-            }
-            ResetError::PasswordRefused(violation) => {
-                refused_password(violation).about("new_password")
-            }
-            _ => problem,
-        }
-    }
-}
-
-impl From<AuthenticateError> for Problem {
-    fn from(error: AuthenticateError) -> Self {
-        coded(error.code())
-    }
 }
 
 #[cfg(test)]

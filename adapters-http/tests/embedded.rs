@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_http::{Bearer, HttpOptions, router, routes};
+use adapters_http::{Bearer, HttpOptions, RequireBearer, router, routes};
 use adapters_local::{Testing, testing, testing_with};
 use async_trait::async_trait;
 use auth_domain::ports::{
-    CredentialUpdate, Insert, Put, ResetTokenStore, Update, UserKey, UserStore,
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Put, ResetTokenStore, Update, UserKey,
+    UserStore,
 };
 use auth_domain::{
-    Auth, DisplayName, Email, LoginRequest, Password, PortError, RegisterRequest, RequestContext,
-    ResetRecord, Timestamp, TokenCheck, TokenDigest, User, UserId,
+    Auth, CredentialVersion, DisplayName, Email, LoginRequest, Password, PortError,
+    RegisterRequest, RequestContext, ResetRecord, Timestamp, TokenCheck, TokenDigest, User, UserId,
 };
 use axum::Router;
 use axum::body::Body;
@@ -24,7 +25,7 @@ use tower::ServiceExt;
 
 #[derive(Clone, FromRef)]
 struct Shop {
-    auth: Auth,
+    require_bearer: RequireBearer,
     motto: &'static str,
 }
 
@@ -33,7 +34,7 @@ async fn greet(Bearer(claims): Bearer, State(shop): State<Shop>) -> String {
 }
 
 fn application(world: &Testing) -> Router {
-    let shop = Shop { auth: world.auth.clone(), motto: "Welcome" };
+    let shop = Shop { require_bearer: RequireBearer::new(world.auth.clone()), motto: "Welcome" };
     Router::new()
         .route("/healthz", get(async || "the shop is open"))
         .route("/greeting", get(greet))
@@ -97,6 +98,20 @@ async fn a_route_of_ones_own_lets_bearers_in_and_nobody_else() {
     }
 }
 
+#[tokio::test]
+async fn the_calls_work_under_a_path_of_ones_own_that_leaves_a_part_open() {
+    let world = testing();
+    let calls = routes(world.auth.clone(), HttpOptions::default());
+    let app = Router::new().nest("/shops/{shop}", calls);
+    let token = access_token(&world.auth).await;
+    let claims = world.auth.authenticate(&token).await.unwrap();
+    let end = Request::delete(format!("/shops/7/auth/sessions/{}", claims.session_id))
+        .header("Authorization", format!("Bearer {token}"))
+        .body(Body::empty());
+    let (status, body) = send(&app, end.unwrap()).await;
+    assert_eq!(status, 200, "{body}");
+}
+
 /// A store that never answers.
 struct Hanging;
 
@@ -114,10 +129,13 @@ impl UserStore for Hanging {
     async fn update_credentials(&self, _: CredentialUpdate) -> Result<Update, PortError> {
         std::future::pending().await
     }
+    async fn change_email(&self, _: EmailChange) -> Result<EmailUpdate, PortError> {
+        std::future::pending().await
+    }
     async fn touch_last_login(&self, _: &UserKey, _: Timestamp) -> Result<Update, PortError> {
         std::future::pending().await
     }
-    async fn delete(&self, _: &UserKey) -> Result<Update, PortError> {
+    async fn delete(&self, _: &UserKey, _: Option<CredentialVersion>) -> Result<Update, PortError> {
         std::future::pending().await
     }
 }
@@ -160,6 +178,9 @@ impl ResetTokenStore for HangingTokens {
         _: TokenDigest,
         _: Timestamp,
     ) -> Result<Option<ResetRecord>, PortError> {
+        std::future::pending().await
+    }
+    async fn delete_all(&self, _: &Email, _: UserId) -> Result<(), PortError> {
         std::future::pending().await
     }
 }

@@ -11,11 +11,13 @@ mod testing;
 mod tracing_events;
 
 pub use hashing::{
-    Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, InsecureInstantHasher,
+    Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
+    ImportCeilings, InsecureInstantHasher, StoredFormat, StoredHashError,
 };
 pub use jwt::{
-    CompatibilityIssuer, CompatibilityIssuerError, JwtIssuer, JwtVerifier, JwtVerifierError,
-    KeyError, SigningKey, TokenProfile, TokenProfileError, VerifyingKey,
+    CompatibilityClaims, CompatibilityIssuer, CompatibilitySecretError, CompatibilityVerifier,
+    Jwks, JwksError, JwtIssuer, JwtVerifier, JwtVerifierError, KeyError, KeyRing, KeyRingError,
+    SigningKey, TokenProfile, TokenProfileError, VerifyingKey,
 };
 pub use mail_queue::{Drained, LocalMailQueue, MailWorker};
 #[cfg(feature = "smtp")]

@@ -11,8 +11,8 @@ use auth_domain::{
 };
 
 use crate::memory::{
-    Mailbox, MemoryAttempts, MemoryEvents, MemoryRateLimiter, MemoryResetTokens, MemoryUsers,
-    locked,
+    Mailbox, MemoryAttempts, MemoryEvents, MemoryRateLimiter, MemoryResetTokens, MemorySessions,
+    MemoryUsers, locked,
 };
 use crate::{InsecureInstantHasher, JwtIssuer, JwtVerifier, OsEntropy, SigningKey, TokenProfile};
 
@@ -28,6 +28,8 @@ pub struct Testing {
     pub events: Arc<MemoryEvents>,
     /// The mails that were sent.
     pub mailbox: Arc<Mailbox>,
+    /// The sessions.
+    pub sessions: Arc<MemorySessions>,
     /// The links that were issued.
     pub reset_tokens: Arc<MemoryResetTokens>,
     /// The accounts.
@@ -64,6 +66,7 @@ pub fn testing_with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Testing {
     let jobs = Arc::new(QueuedJobs::default());
     let mailbox = Arc::new(Mailbox::new());
     let reset_tokens = Arc::new(MemoryResetTokens::new());
+    let sessions = Arc::new(MemorySessions::new());
     let users = Arc::new(MemoryUsers::new());
     let mut ports = Ports {
         attempts: Arc::new(MemoryAttempts::new()),
@@ -76,6 +79,7 @@ pub fn testing_with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Testing {
         mail_queue: Arc::clone(&jobs) as _,
         mailer: Arc::clone(&mailbox) as _,
         reset_tokens: Arc::clone(&reset_tokens) as _,
+        sessions: Arc::clone(&sessions) as _,
         token_issuer: Arc::new(issuer),
         token_verifier: Arc::new(verifier),
         users: Arc::clone(&users) as _,
@@ -84,7 +88,7 @@ pub fn testing_with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Testing {
     let mut settings = Settings::new(secret, link_base, "Example");
     change(&mut ports, &mut settings);
     let auth = Auth::new(ports, settings).expect("the settings hold");
-    Testing { auth, clock, events, mailbox, reset_tokens, users, jobs }
+    Testing { auth, clock, events, mailbox, reset_tokens, sessions, users, jobs }
 }
 
 impl Testing {
@@ -109,11 +113,16 @@ impl Testing {
     }
 
     /// The token of the link in the last mail to an address that had one.
-    pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
+    pub fn link_token(&self, to: &Email) -> Option<String> {
         self.mailbox.all().iter().rev().filter(|mail| mail.to == *to).find_map(|mail| {
             let (_, token) = mail.content.text.split_once("token=")?;
-            ResetToken::parse(token.lines().next()?).ok()
+            token.lines().next().map(str::to_owned)
         })
+    }
+
+    /// The token of the last mailed link, if it is a reset link.
+    pub fn reset_token(&self, to: &Email) -> Option<ResetToken> {
+        ResetToken::parse(&self.link_token(to)?).ok()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use adapters_local::memory::{MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemoryUsers};
+use adapters_local::memory::{
+    MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemorySessions, MemoryUsers,
+};
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, InsecureInstantHasher, JwtIssuer, JwtVerifier, OsEntropy,
     SigningKey, TokenProfile,
@@ -25,6 +27,16 @@ mod memory_reset_tokens {
         test: tokio::test(flavor = "multi_thread", worker_threads = 4),
         spawn: tokio::spawn,
         adapter: Arc::new(MemoryResetTokens::new()),
+    }
+}
+
+mod memory_sessions {
+    use super::*;
+
+    auth_domain::session_store_conformance! {
+        test: tokio::test(flavor = "multi_thread", worker_threads = 4),
+        spawn: tokio::spawn,
+        adapter: Arc::new(MemorySessions::new()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The library as its users test with it: whole flows over [`adapters_local::testing`].
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy, Testing, testi
 use auth_domain::ports::{Insert, ResetTokenStore, UserStore};
 use auth_domain::{
     CredentialVersion, Delivery, DisplayName, Email, EventKind, Login, LoginError, LoginRequest,
-    Password, PasswordHash, RegisterError, RegisterRequest, Registered, RequestContext, ResetError,
-    ResetRequest, ResetToken, SkipReason, Timestamp, User, UserId,
+    Password, PasswordHash, RegisterError, RegisterRequest, Registered, Registration,
+    RequestContext, ResetError, ResetRequest, ResetToken, SkipReason, Timestamp, User, UserId,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
 
@@ -28,7 +28,11 @@ fn context() -> RequestContext {
 async fn register(world: &Testing, password: &str) -> Result<Registered, RegisterError> {
     let password = Password::new(password).unwrap();
     let name = DisplayName::parse("Ann").unwrap();
-    world.auth.register(RegisterRequest { email: ann(), password, name }, &context()).await
+    let request = RegisterRequest { email: ann(), password, name };
+    match world.auth.register(request, &context()).await? {
+        Registration::Made(account) => Ok(account),
+        Registration::Mailed => panic!("registration is open"),
+    }
 }
 
 async fn login(world: &Testing, password: &str) -> Result<Login, LoginError> {
@@ -205,6 +209,7 @@ fn old_row() -> User {
         password_hash: Some(PasswordHash::from_stored(SHA256_OF_PW1234)),
         credential_version: CredentialVersion::FIRST,
         disabled: false,
+        email_verified_at: None,
         created_at: Timestamp::from_seconds(1_600_000_000),
         updated_at: Timestamp::from_seconds(1_600_000_000),
         last_login: None,

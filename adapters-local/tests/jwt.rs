@@ -17,13 +17,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use adapters_local::{
-    CompatibilityIssuer, JwtIssuer, JwtVerifier, JwtVerifierError, KeyError, OsEntropy, SigningKey,
-    SystemClock, TokenProfile, VerifyingKey,
+    CompatibilityIssuer, CompatibilityVerifier, Jwks, JwksError, JwtIssuer, JwtVerifier,
+    JwtVerifierError, KeyError, KeyRing, KeyRingError, OsEntropy, SigningKey, SystemClock,
+    TokenProfile, VerifyingKey,
 };
 use auth_domain::ports::{Clock as _, Entropy, TokenIssuer, TokenVerifier};
 use auth_domain::{
     Claims, CredentialVersion, DisplayName, Email, MasterSecret, PortError, PortErrorKind,
-    Timestamp, TokenRejected, UserId,
+    SessionId, Timestamp, TokenRejected, UserId,
 };
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{
@@ -51,6 +52,7 @@ fn profile() -> TokenProfile {
 fn ann() -> Claims {
     Claims {
         user_id: UserId::from_entropy_bytes([3; 16]),
+        session_id: SessionId::from_entropy_bytes([4; 16]),
         email: Email::parse("ann@example.com").unwrap(),
         name: DisplayName::parse("Ann \u{1f469}\u{200d}\u{1f52c} \"\u{d55c}\"").unwrap(),
         credential_version: CredentialVersion::new(u64::MAX),
@@ -122,6 +124,7 @@ fn good_claims() -> Value {
         "iss": ISSUER, "aud": AUDIENCE, "sub": ann().user_id.to_string(),
         "iat": ISSUED_AT, "nbf": ISSUED_AT, "exp": EXPIRES_AT, "jti": "1",
         "email": "ann@example.com", "name": ann().name.as_str(), "cv": u64::MAX,
+        "sid": ann().session_id.to_string(),
     })
 }
 
@@ -523,6 +526,8 @@ fn claims_must_say_what_this_verifier_expects() {
         ("aud", ""),
         ("sub", "ann"),
         ("sub", ""),
+        ("sid", "phone"),
+        ("sid", ""),
         ("email", "not an address"),
         ("email", "ann@example.com\r\nBcc: eve@example.com"),
         ("jti", ""),
@@ -545,9 +550,9 @@ fn claims_must_say_what_this_verifier_expects() {
 #[test]
 fn a_claim_added_by_a_newer_issuer_is_ignored_but_must_be_utf_8() {
     let header = good_header().to_string();
-    let newer = with(&good_claims(), "sid", json!({ "any": ["thing"] }));
+    let newer = with(&good_claims(), "scope", json!({ "any": ["thing"] }));
     assert_eq!(verifier().verify(&signed(&header, newer), during()), Ok(ann()));
-    let mut latin1 = with_also(&good_claims(), r#""sid":"?""#).into_bytes();
+    let mut latin1 = with_also(&good_claims(), r#""scope":"?""#).into_bytes();
     let at = latin1.iter().position(|byte| *byte == b'?').unwrap();
     latin1[at] = 0xe9;
     assert_refused(&signed(&header, latin1), "a byte of Latin-1");
@@ -701,6 +706,127 @@ fn a_foreign_key_keeps_the_name_that_it_came_with() {
     );
 }
 
+/// Every member of every object in a text of JSON.
+fn member_names(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| std::iter::once(name.clone()).chain(member_names(value)))
+            .collect(),
+        Value::Array(values) => values.iter().flat_map(member_names).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn no_key_set_shows_a_private_member_or_a_private_byte() {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let p256 = SigningKey::from_pkcs8_der(pair.to_pkcs8v1().unwrap().as_ref()).unwrap();
+    let scalar: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
+        aws_lc_rs::encoding::AsBigEndian::as_be_bytes(&pair.private_key()).unwrap();
+    let ring = KeyRing::new(ed25519());
+    ring.publish(p256).unwrap();
+    let of_ring = JwtVerifier::from_ring(&ring, profile()).jwks();
+    let read = JwtVerifier::from_jwks(&Jwks::parse(&of_ring).unwrap(), profile()).jwks();
+    let alone = verifier().jwks();
+    for (text, keys) in [(&of_ring, 2), (&read, 2), (&alone, 1)] {
+        let set: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(set["keys"].as_array().unwrap().len(), keys);
+        let public = ["alg", "crv", "keys", "kid", "kty", "use", "x", "y"];
+        for name in member_names(&set) {
+            assert!(public.contains(&name.as_str()), "{name}");
+        }
+        for private in [&SEED[..], scalar.as_ref()] {
+            assert!(!text.contains(&base64url(private)), "{text}");
+        }
+    }
+}
+
+fn set_of(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
+
+#[tokio::test]
+async fn a_key_set_is_read_for_what_it_knows_and_the_rest_of_it_ignored() {
+    let ours: Value = serde_json::from_str(&ed25519().verifying_key().to_jwk()).unwrap();
+    let other: Value = serde_json::from_str(&p256().verifying_key().to_jwk()).unwrap();
+    let strange = [
+        json!({ "kty": "RSA", "n": "AAAA", "e": "AQAB", "kid": ours["kid"], "use": "sig" }),
+        json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA" }),
+        json!({ "kty": "OKP", "crv": "X25519", "x": ours["x"] }),
+        json!({ "kty": "lattice", "x": [1, 2], "kid": 7 }),
+        json!({}),
+        serde_json::from_str(&with(&other, "use", "enc".into())).unwrap(),
+        serde_json::from_str(&with(&other, "y", other["x"].clone())).unwrap(),
+    ];
+    let keys: Vec<Value> = strange.iter().cloned().chain([ours.clone()]).collect();
+    let text = with(&serde_json::from_str(&set_of(&keys)).unwrap(), "issuer", "any".into());
+    let verifier = JwtVerifier::from_jwks(&Jwks::parse(&text).unwrap(), profile());
+    assert_eq!(verifier.verify(&issued().await, during()), Ok(ann()));
+    let trusted: Value = serde_json::from_str(&verifier.jwks()).unwrap();
+    assert_eq!(trusted, json!({ "keys": [ours] }));
+    assert_eq!(Jwks::parse(&set_of(&strange)).err(), Some(JwksError::NoUsableKey));
+}
+
+#[test]
+fn a_key_set_that_cannot_be_trusted_is_refused_whole_and_the_old_one_stays() {
+    let ours: Value = serde_json::from_str(&ed25519().verifying_key().to_jwk()).unwrap();
+    let other: Value = serde_json::from_str(&p256().verifying_key().to_jwk()).unwrap();
+    let renamed = serde_json::from_str(&with(&other, "kid", ours["kid"].clone())).unwrap();
+    let jwks = Jwks::parse(&set_of(std::slice::from_ref(&ours))).unwrap();
+    let held = JwtVerifier::from_jwks(&jwks, profile());
+    let longest = format!("{}{}", set_of(&[]), " ".repeat(Jwks::MAX_BYTES - set_of(&[]).len()));
+    let too_long = format!("{longest} ");
+    let mut cases = vec![
+        (set_of(&[]), JwksError::NoUsableKey),
+        (longest, JwksError::NoUsableKey),
+        (too_long, JwksError::TooLong),
+        (set_of(&[ours.clone(), ours.clone()]), JwksError::DuplicateKid),
+        (set_of(&[ours.clone(), renamed]), JwksError::DuplicateKid),
+        (set_of(&[ours.clone(), json!("text")]), JwksError::Malformed),
+        (ours.to_string(), JwksError::Malformed),
+        (String::new(), JwksError::Malformed),
+        ("null".into(), JwksError::Malformed),
+        (format!("{}x", set_of(std::slice::from_ref(&ours))), JwksError::Malformed),
+        (json!({ "keys": ours }).to_string(), JwksError::Malformed),
+        (format!("{}1{}", "[".repeat(300), "]".repeat(300)), JwksError::Malformed),
+    ];
+    // In a key that would be used, and in one that would be ignored.
+    for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+        for jwk in [other.clone(), json!({ "kty": "RSA", "n": "AAAA", "e": "AQAB" })] {
+            let leaked = serde_json::from_str(&with(&jwk, name, json!(null))).unwrap();
+            cases.push((set_of(&[ours.clone(), leaked]), JwksError::PrivateKey));
+        }
+    }
+    let before = held.jwks();
+    for (text, error) in cases {
+        assert_eq!(Jwks::parse(&text).err(), Some(error), "{text:.200}");
+        assert_eq!(jwks.replace(&text), Err(error), "{text:.200}");
+        assert_eq!(held.jwks(), before);
+    }
+}
+
+#[test]
+fn a_ring_refuses_what_would_leave_it_ambiguous_or_without_a_signing_key() {
+    let ring = KeyRing::new(ed25519());
+    let (ours, other) = (ed25519().verifying_key(), p256());
+    let other_kid = other.verifying_key().kid().to_owned();
+    assert_eq!(ring.publish(ed25519()), Err(KeyRingError::DuplicateKid));
+    assert_eq!(ring.sign_with(&other_kid), Err(KeyRingError::UnknownKid));
+    assert_eq!(ring.retire(&other_kid), Err(KeyRingError::UnknownKid));
+    assert_eq!(ring.retire(ours.kid()), Err(KeyRingError::Signing));
+    ring.publish(other).unwrap();
+    assert_eq!(ring.retire(ours.kid()), Err(KeyRingError::Signing));
+    ring.sign_with(&other_kid).unwrap();
+    assert_eq!(ring.retire(&other_kid), Err(KeyRingError::Signing));
+    ring.retire(ours.kid()).unwrap();
+    assert_eq!(ring.sign_with(ours.kid()), Err(KeyRingError::UnknownKid));
+    assert_eq!(ring.retire(ours.kid()), Err(KeyRingError::UnknownKid));
+    let master = MasterSecret::new([7; 32]).unwrap();
+    let twice = KeyRing::from_masters(&master, Some(&master));
+    assert_eq!(twice.err(), Some(KeyRingError::DuplicateKid));
+}
+
 #[test]
 fn keys_for_anything_else_are_refused() {
     let okp = serde_json::from_str::<Value>(&ed25519().verifying_key().to_jwk()).unwrap();
@@ -828,6 +954,65 @@ async fn compatibility_tokens_have_exactly_the_old_form() {
     assert!(hmac::verify(&key, signed.as_bytes(), &tag).is_ok());
 
     assert!(CompatibilityIssuer::new(&SECRET[1..]).is_err());
+    assert!(CompatibilityVerifier::new(&SECRET[1..]).is_err());
+}
+
+/// A token in the old form, signed whatever it says.
+fn compatible(header: &Value, claims: impl AsRef<[u8]>) -> String {
+    let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), signed.as_bytes());
+    format!("{signed}.{}", base64url(tag))
+}
+
+#[tokio::test]
+async fn whoever_shares_the_secret_reads_compatibility_tokens_back() {
+    let verifier = CompatibilityVerifier::new(SECRET).unwrap();
+    let token = issued_by(&CompatibilityIssuer::new(SECRET).unwrap(), &ann()).await;
+    let claims = verifier.verify(&token, during()).unwrap();
+    assert_eq!((claims.user_id, &claims.email), (ann().user_id, &ann().email));
+    assert_eq!(claims.name, ann().name);
+    assert_eq!((claims.issued_at, claims.expires_at), (ann().issued_at, ann().expires_at));
+
+    let tick = Duration::from_micros(1);
+    let (begin, end) = (ann().issued_at - JwtVerifier::DEFAULT_CLOCK_SKEW, ann().expires_at);
+    for (now, good) in [(begin - tick, false), (begin, true), (end - tick, true), (end, false)] {
+        assert_eq!(verifier.verify(&token, now).is_ok(), good, "{now:?}");
+    }
+    let other = CompatibilityVerifier::new(b"another secret of 32 random bytes").unwrap();
+    assert_eq!(other.verify(&token, during()), Err(TokenRejected));
+}
+
+#[tokio::test]
+async fn nothing_else_is_a_compatibility_token() {
+    let verifier = CompatibilityVerifier::new(SECRET).unwrap();
+    let token = issued_by(&CompatibilityIssuer::new(SECRET).unwrap(), &ann()).await;
+    let (header, claims) = (part(&token, 0), part(&token, 1));
+    let refused = |token: &str, what: &str| {
+        assert_eq!(verifier.verify(token, during()), Err(TokenRejected), "{what}");
+    };
+    let of_header = |member, value| {
+        let header: Value = serde_json::from_str(&with(&header, member, value)).unwrap();
+        compatible(&header, claims.to_string())
+    };
+    assert_eq!(compatible(&header, claims.to_string()).len(), token.len());
+    refused(&issued().await, "an access token");
+    refused(&of_header("typ", json!("at+jwt")), "another kind");
+    for alg in ["none", "HS384", "HS512", "EdDSA", "hs256"] {
+        refused(&of_header("alg", json!(alg)), alg);
+    }
+    refused(&of_header("kid", json!("")), "a key is named");
+    refused(&of_header("jwk", json!({ "kty": "oct", "k": base64url(SECRET) })), "a key is brought");
+    for name in ["user_id", "email", "name", "iat", "exp"] {
+        refused(&compatible(&header, without(&claims, name)), name);
+        refused(&compatible(&header, with(&claims, name, json!(null))), name);
+    }
+    refused(&compatible(&header, with(&claims, "user_id", json!("1"))), "no UUID");
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    refused(&format!("{signed}."), "no signature");
+    for at in 0..token.len() {
+        let other = if &token[at..=at] == "A" { "B" } else { "A" };
+        refused(&format!("{}{other}{}", &token[..at], &token[at + 1..]), "a changed byte");
+    }
 }
 
 #[tokio::test]
@@ -863,6 +1048,9 @@ async fn nothing_secret_is_printed() {
         format!("{:#?}", SigningKey::ed25519_from_master(&master)),
         format!("{:?}", issuer_of(key())),
         format!("{:?}", CompatibilityIssuer::new(&seed).unwrap()),
+        format!("{:?}", CompatibilityVerifier::new(&seed).unwrap()),
+        format!("{:?}", KeyRing::from_masters(&master, None).unwrap()),
+        format!("{:?}", Jwks::parse(&verifier_of(&key()).jwks()).unwrap()),
         format!("{:?}", key().verifying_key()),
         format!("{:?}", verifier_of(&key())),
         format!("{:?}", issuer_of(key()).issue(&ann()).await.unwrap()),
@@ -1010,6 +1198,7 @@ proptest! {
     ) {
         let claims = Claims {
             user_id: UserId::from_entropy_bytes(id),
+            session_id: SessionId::from_entropy_bytes(id),
             name: DisplayName::from_stored(name),
             credential_version: CredentialVersion::new(cv),
             issued_at: Timestamp::from_seconds(from),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use adapters_local::memory::MailFault;
 use adapters_local::{Drained, LocalMailQueue, MailWorker, Testing, testing_with};
 use auth_domain::{
-    DisplayName, Email, Password, PortErrorKind, RegisterRequest, RequestContext, RequestResetError,
+    DisplayName, Email, Password, PortErrorKind, RegisterRequest, RequestContext, RequestMailError,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -37,7 +37,7 @@ fn run(worker: MailWorker, testing: &Testing) -> (oneshot::Sender<()>, JoinHandl
     (stop, tokio::spawn(worker.run(testing.auth.clone(), stopped, GRACE)))
 }
 
-async fn forget(testing: &Testing) -> Result<(), RequestResetError> {
+async fn forget(testing: &Testing) -> Result<(), RequestMailError> {
     testing.auth.request_password_reset(ann(), &RequestContext::new()).await
 }
 
@@ -91,7 +91,7 @@ async fn a_lost_answer_sends_the_same_link_twice() {
 async fn a_full_queue_refuses_and_takes_again_once_a_job_is_done() {
     let (testing, worker) = with_queue(1).await;
     forget(&testing).await.unwrap();
-    let Err(RequestResetError::Port(error)) = forget(&testing).await else {
+    let Err(RequestMailError::Port(error)) = forget(&testing).await else {
         panic!("a second job was taken into one place");
     };
     assert_eq!(error.kind(), PortErrorKind::Throttled);
@@ -139,7 +139,7 @@ async fn after_a_stop_a_job_is_refused_and_not_swallowed() {
     let (stop, worker) = run(worker, &testing);
     stop.send(()).unwrap();
     worker.await.unwrap();
-    let Err(RequestResetError::Port(error)) = forget(&testing).await else {
+    let Err(RequestMailError::Port(error)) = forget(&testing).await else {
         panic!("a job was taken that nobody will do");
     };
     assert_eq!(error.kind(), PortErrorKind::Unavailable);

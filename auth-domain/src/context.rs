@@ -1,15 +1,17 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::Locale;
+use crate::{Locale, UserAgent};
 
 /// Who calls, as far as the driving adapter knows: what limits are counted by and mails are worded in.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RequestContext {
     /// The client's address; `None` where there is none, and then no limit by source applies.
     pub source: Option<IpAddr>,
     /// The language of mails that this request causes.
     pub locale: Locale,
+    /// What the client calls itself, to be shown in the list of sessions.
+    pub user_agent: Option<UserAgent>,
 }
 
 impl RequestContext {
@@ -30,6 +32,13 @@ impl RequestContext {
     #[must_use]
     pub fn in_locale(mut self, locale: Locale) -> Self {
         self.locale = locale;
+        self
+    }
+
+    /// The same request from a client of this name.
+    #[must_use]
+    pub fn from_client(mut self, user_agent: Option<UserAgent>) -> Self {
+        self.user_agent = user_agent;
         self
     }
 }

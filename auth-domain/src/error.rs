@@ -112,14 +112,22 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    /// There is no such account. Said to operators only.
+    AccountNotFound = "account_not_found",
+    /// The account was changed by another call meanwhile.
+    Conflict = "conflict",
     /// Address or password is wrong, or the account cannot log in: never said which.
     CredentialsRejected = "credentials_rejected",
     /// The address is not one.
     EmailInvalid = "email_invalid",
     /// Another account has the address.
     EmailTaken = "email_taken",
+    /// The account has this address already.
+    EmailUnchanged = "email_unchanged",
     /// Something is broken that waiting does not mend.
     Internal = "internal_error",
+    /// The link is wrong, used or expired: never said which.
+    LinkInvalid = "link_invalid",
     /// The name is not one.
     NameInvalid = "name_invalid",
     /// More logins at once than the machine can hash.
@@ -136,10 +144,18 @@ error_codes! {
     PasswordTooLong = "password_too_long",
     /// The password is too short.
     PasswordTooShort = "password_too_short",
+    /// The current password is wrong.
+    PasswordWrong = "password_wrong",
     /// Too many requests from one source.
     RateLimited = "rate_limited",
+    /// The password, or a login just now, is needed.
+    RecentLoginNeeded = "recent_login_needed",
+    /// The refresh token is wrong, spent, expired or ended: never said which.
+    RefreshTokenInvalid = "refresh_token_invalid",
     /// The reset link is wrong, used, expired or superseded: never said which.
     ResetTokenInvalid = "reset_token_invalid",
+    /// The account has no such session.
+    SessionNotFound = "session_not_found",
     /// The access token is wrong or expired: never said which.
     TokenInvalid = "token_invalid",
     /// Too many guesses at one address.

@@ -28,6 +28,18 @@ pub struct AuthEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
+    /// A call that acts for an account, or an operator's, did what it was asked.
+    AccountCallDone {
+        /// Which.
+        call: AccountCall,
+    },
+    /// Such a call was refused.
+    AccountCallRefused {
+        /// Which.
+        call: AccountCall,
+        /// What the client was told.
+        code: ErrorCode,
+    },
     /// An account logged in, but its counter of failed attempts could not be cleared.
     AttemptsNotCleared,
     /// A counter could not be asked, and the settings said to go on without it.
@@ -82,6 +94,16 @@ pub enum EventKind {
         /// How.
         kind: PortErrorKind,
     },
+    /// A session was not refreshed.
+    RefreshRefused {
+        /// What the client was told.
+        code: ErrorCode,
+    },
+    /// A refresh token was presented again right after its use, and yielded the same child.
+    RefreshRetried,
+    /// A refresh token was presented that had been spent for good: somebody has a copy. Its session is
+    /// ended.
+    RefreshTokenReused,
     /// An account was made.
     Registered,
     /// A registration was refused.
@@ -89,8 +111,46 @@ pub enum EventKind {
         /// What the client was told.
         code: ErrorCode,
     },
+    /// A session was refreshed.
+    SessionRefreshed,
+    /// An account logged in, but its oldest sessions beyond the cap could not be ended.
+    SessionsNotCapped,
     /// An access token was refused.
     TokenRefused,
+}
+
+/// The calls that act for an account, by its owner or by an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccountCall {
+    /// The owner changed his password.
+    ChangePassword,
+    /// Somebody used a link that moves an account to another address.
+    ConfirmEmailChange,
+    /// The owner, or an operator, deleted the account.
+    DeleteAccount,
+    /// An operator shut the account.
+    Disable,
+    /// An operator opened the account.
+    Enable,
+    /// All sessions were ended.
+    EndAllSessions,
+    /// One session was ended.
+    EndSession,
+    /// An operator took the password away.
+    ForcePasswordChange,
+    /// The owner looked at his sessions.
+    ListSessions,
+    /// A session was ended by its refresh token.
+    Logout,
+    /// An operator looked at the account.
+    LookUp,
+    /// The owner asked to move to another address.
+    RequestEmailChange,
+    /// Somebody asked for a mail that confirms an address.
+    RequestVerification,
+    /// Somebody used a link that confirms an address.
+    VerifyEmail,
 }
 
 /// Why a login was refused, for operators only.
@@ -107,6 +167,8 @@ pub enum LoginFailure {
     UnknownAccount,
     /// The stored row cannot be read.
     UnreadableAccount,
+    /// The address is not confirmed, and must be.
+    Unverified,
     /// The password does not fit.
     WrongPassword,
 }

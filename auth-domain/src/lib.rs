@@ -1,4 +1,4 @@
-//! Sign-up, login and password reset as a pure hexagon.
+//! Sign-up, login, sessions and the life of an account as a pure hexagon.
 //!
 //! This crate holds the use cases ([`Auth`]), the values that they work on and the [`ports`] that
 //! adapters implement. It does no I/O and has no clock, no randomness, no runtime and no HTTP: each
@@ -9,7 +9,14 @@
 //! |---|---|---|
 //! | sign up | [`Auth::register`] | one account for each address, whoever else registers meanwhile |
 //! | log in | [`Auth::login`] | one answer and one cost, whether the account is unknown, locked or wrong |
-//! | check a token | [`Auth::authenticate`] | no I/O unless [`TokenCheck::Strict`] is chosen |
+//! | check a token | [`Auth::authenticate`] | no I/O unless a strict [`TokenCheck`] is chosen |
+//! | stay logged in | [`Auth::refresh`] | a token works once; a lost answer is given again, and a copy ends the session |
+//! | log out | [`Auth::logout`], [`Auth::list_sessions`], [`Auth::end_session`], [`Auth::end_all_sessions`] | after the answer no token of the session is good |
+//! | confirm an address | [`Auth::verify_email`], [`Auth::request_verification`] | a signed link, for this address and version alone |
+//! | another password | [`Auth::change_password`] | the session that asks goes on, all others end at once |
+//! | another address | [`Auth::request_email_change`], [`Auth::confirm_email_change`] | moved whole by who reads the new address; the old one is told |
+//! | leave | [`Auth::delete_account`] | nothing of the account works or is kept |
+//! | operate | [`Auth::admin`] | disable, enable, end sessions, force a change of password, delete, look up |
 //! | forget | [`Auth::request_password_reset`] | the request does the same for every address |
 //! | mail | [`Auth::deliver`] | the worker's half: twice, late and out of order are harmless |
 //! | reset | [`Auth::reset_password`] | a link works once, and only the newest |
@@ -18,13 +25,16 @@
 //! name): one named test for each promise of a port.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access_token_verifier;
 mod attempt;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;
+mod default_templates;
 mod email;
 mod error;
 mod event;
+mod link;
 mod master_secret;
 mod message;
 mod password;
@@ -33,31 +43,45 @@ pub mod ports;
 mod rate;
 mod reset;
 mod service;
+mod session;
 mod settings;
 mod time;
 mod token;
 mod user;
 
+pub use access_token_verifier::AccessTokenVerifier;
 pub use attempt::{Attempt, AttemptPolicy, AttemptState};
 pub use context::{RequestContext, SourceKey};
+pub use default_templates::DefaultTemplates;
 pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
-pub use event::{AuthEvent, EventKind, LoginFailure};
+pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
+pub use link::{EmailChangeToken, LinkTokenError, VerificationToken};
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
 pub use message::{
-    DefaultTemplates, LinkBase, LinkBaseError, Locale, MailContent, MailTemplates, OutgoingEmail,
-    PasswordChangedMail, PasswordResetMail,
+    LinkBase, LinkBaseError, LinkMail, Locale, MailContent, MailTemplates, NoticeMail,
+    OutgoingEmail,
 };
 pub use password::{Password, PasswordError, PasswordHash};
 pub use policy::{PasswordPolicy, PolicyViolation};
 pub use rate::{LimitKey, RateLimit};
 pub use reset::{JobId, MailJob, ResetRecord, ResetToken, ResetTokenError, TokenDigest};
 pub use service::{
-    Auth, AuthenticateError, Delivery, DeliveryError, Login, LoginError, LoginRequest,
-    RegisterError, RegisterRequest, Registered, RequestResetError, ResetError, ResetRequest,
-    SkipReason,
+    Account, Admin, AdminError, Auth, AuthenticateError, ChangeEmailError, ChangeEmailRequest,
+    ChangePasswordError, ChangePasswordRequest, ConfirmEmailError, DeleteAccountError, Delivery,
+    DeliveryError, Login, LoginError, LoginRequest, LogoutError, PasswordChanged, ProofError,
+    RefreshError, Refreshed, RegisterError, RegisterRequest, Registered, Registration,
+    RequestMailError, ResetError, ResetRequest, SessionError, SessionInfo, SkipReason,
+    VerifyEmailError,
 };
-pub use settings::{FailurePolicy, Ports, RateLimits, Settings, SettingsError, TokenCheck};
+pub use session::{
+    Presented, RefreshToken, RefreshTokenError, Session, SessionId, SessionIdError, SessionKey,
+    UserAgent,
+};
+pub use settings::{
+    EmailVerification, FailurePolicy, Ports, RateLimits, RegistrationMode, Settings, SettingsError,
+    TokenCheck,
+};
 pub use time::Timestamp;
 pub use token::{Claims, SignedToken, TokenRejected};
 pub use user::{CredentialVersion, DisplayName, DisplayNameError, User, UserId, UserIdError};

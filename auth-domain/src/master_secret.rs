@@ -22,20 +22,29 @@ pub struct MasterSecretError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Purpose {
+    /// Links that move an account to another address.
+    EmailChangeLinks,
     /// Seed of the Ed25519 key that signs access tokens.
     Ed25519Seed,
     /// Keys of attempt counters and rate limits, so that a store holds no address in the clear.
     LimiterKeys,
+    /// Children and tags of refresh tokens.
+    RefreshTokens,
     /// The 32 secret bytes of a reset link.
     ResetTokens,
+    /// Links that prove who reads an address.
+    VerificationLinks,
 }
 
 impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
+            Self::EmailChangeLinks => b"auth/v1/email-change-links",
             Self::Ed25519Seed => b"auth/v1/ed25519-seed",
             Self::LimiterKeys => b"auth/v1/limiter-keys",
+            Self::RefreshTokens => b"auth/v1/refresh-tokens",
             Self::ResetTokens => b"auth/v1/reset-tokens",
+            Self::VerificationLinks => b"auth/v1/verification-links",
         }
     }
 }
@@ -83,10 +92,18 @@ mod tests {
     fn each_purpose_and_each_secret_has_its_own_key() {
         let secret = MasterSecret::new([7; 32]).unwrap();
         let other = MasterSecret::new([8; 32]).unwrap();
-        let keys = [Purpose::Ed25519Seed, Purpose::LimiterKeys, Purpose::ResetTokens]
+        let purposes = [
+            Purpose::EmailChangeLinks,
+            Purpose::Ed25519Seed,
+            Purpose::LimiterKeys,
+            Purpose::RefreshTokens,
+            Purpose::ResetTokens,
+            Purpose::VerificationLinks,
+        ];
+        let keys: Vec<_> = purposes
             .into_iter()
             .flat_map(|purpose| [secret.derive(purpose), other.derive(purpose)])
-            .collect::<Vec<_>>();
+            .collect();
         for (i, key) in keys.iter().enumerate() {
             assert!(key.iter().any(|byte| *byte != 0));
             assert!(!keys[..i].contains(key));

@@ -5,7 +5,7 @@ use thiserror::Error;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::{Email, ResetToken};
+use crate::Email;
 
 /// A language that messages exist in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Locale {
     }
 }
 
-/// Where reset links lead, from configuration only: no header of any request changes it.
+/// Where links lead, from configuration only: no header of any request changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkBase(Url);
 
@@ -53,7 +53,7 @@ pub enum LinkBaseError {
 }
 
 impl LinkBase {
-    /// Takes the https URL that a reset link leads to; the token is added as the parameter `token`.
+    /// Takes the https URL that a link leads to; the token is added as the parameter `token`.
     ///
     /// # Errors
     /// [`LinkBaseError`] when it is not https, has no host, or has credentials or a fragment.
@@ -84,9 +84,15 @@ impl LinkBase {
         if bare { Ok(Self(url)) } else { Err(LinkBaseError::Malformed) }
     }
 
-    pub(crate) fn link(&self, token: &ResetToken) -> Zeroizing<String> {
+    /// The page of another name beside this one.
+    pub(crate) fn sibling(&self, page: &str) -> Self {
+        // A name without a scheme or a slash always joins.
+        Self(self.0.join(page).unwrap_or_else(|_| self.0.clone()))
+    }
+
+    pub(crate) fn link(&self, token: &str) -> Zeroizing<String> {
         let mut url = self.0.clone();
-        url.query_pairs_mut().append_pair("token", &token.expose());
+        url.query_pairs_mut().append_pair("token", token);
         Zeroizing::new(url.into())
     }
 }
@@ -144,10 +150,10 @@ impl fmt::Debug for MailContent {
     }
 }
 
-/// What the wording of a reset mail is made of.
+/// What the wording of a mail with a link is made of.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct PasswordResetMail {
+pub struct LinkMail {
     /// The language to write in.
     pub locale: Locale,
     /// The link. A secret.
@@ -156,16 +162,16 @@ pub struct PasswordResetMail {
     pub life: Duration,
 }
 
-impl fmt::Debug for PasswordResetMail {
+impl fmt::Debug for LinkMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordResetMail(..)")
+        f.write_str("LinkMail(..)")
     }
 }
 
-/// What the wording of the notice after a reset is made of.
+/// What the wording of a notice is made of.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct PasswordChangedMail {
+pub struct NoticeMail {
     /// The language to write in.
     pub locale: Locale,
 }
@@ -175,118 +181,27 @@ pub struct PasswordChangedMail {
 /// Nothing that a stranger typed may get into a mail: an attacker who signs up somebody else's address
 /// would write our mails. So templates are given no name.
 pub trait MailTemplates: fmt::Debug + Send + Sync {
+    /// The notice that the account was deleted.
+    fn account_deleted(&self, mail: &NoticeMail) -> MailContent;
+    /// What the owner of an address is told when somebody signs up with it again.
+    fn account_exists(&self, mail: &NoticeMail) -> MailContent;
+    /// The mail to a new address, with the link that moves the account there.
+    fn confirm_new_email(&self, mail: &LinkMail) -> MailContent;
+    /// The notice to the old address that the account moved away, which says whom to contact: its reader
+    /// can no longer help himself.
+    fn email_changed(&self, mail: &NoticeMail) -> MailContent;
+    /// The notice that the password was changed, which says what to do if it was somebody else.
+    fn password_changed(&self, mail: &NoticeMail) -> MailContent;
     /// The mail with the reset link.
-    fn password_reset(&self, mail: &PasswordResetMail) -> MailContent;
-    /// The notice that the password was reset, which says what to do if it was somebody else.
-    fn password_changed(&self, mail: &PasswordChangedMail) -> MailContent;
-}
-
-/// The wording that comes with this library, in English and Korean.
-#[derive(Clone, Debug)]
-pub struct DefaultTemplates {
-    service_name: String,
-}
-
-impl DefaultTemplates {
-    /// Words mails in the name of `service_name`.
-    pub fn new(service_name: impl Into<String>) -> Self {
-        Self { service_name: service_name.into() }
-    }
-}
-
-impl MailTemplates for DefaultTemplates {
-    fn password_reset(&self, mail: &PasswordResetMail) -> MailContent {
-        let service = &self.service_name;
-        let life = life_in_words(mail.locale, mail.life);
-        match mail.locale {
-            Locale::En => content(
-                mail.locale,
-                format!("Reset your {service} password"),
-                &format!("Somebody asked to reset the password of your {service} account."),
-                Some((&mail.link, "Set a new password")),
-                &format!(
-                    "The link works once and for {life}; only the newest link works. \
-                     If it was not you, ignore this mail: nothing has changed."
-                ),
-            ),
-            Locale::Ko => content(
-                mail.locale,
-                format!("{service} 비밀번호 재설정"),
-                &format!("{service} 계정의 비밀번호 재설정이 요청되었습니다."),
-                Some((&mail.link, "새 비밀번호 설정")),
-                &format!(
-                    "링크는 {life} 동안 한 번만 사용할 수 있으며, 가장 최근에 받은 링크만 유효합니다. \
-                     본인이 요청하지 않았다면 이 메일을 무시하세요. 변경된 내용은 없습니다."
-                ),
-            ),
-        }
-    }
-
-    fn password_changed(&self, mail: &PasswordChangedMail) -> MailContent {
-        let service = &self.service_name;
-        match mail.locale {
-            Locale::En => content(
-                mail.locale,
-                format!("Your {service} password was changed"),
-                &format!("The password of your {service} account was just changed."),
-                None,
-                "If it was not you, somebody else can read your mail: secure your mailbox first, \
-                 then ask for a reset link again and set another password.",
-            ),
-            Locale::Ko => content(
-                mail.locale,
-                format!("{service} 비밀번호가 변경되었습니다"),
-                &format!("{service} 계정의 비밀번호가 방금 변경되었습니다."),
-                None,
-                "본인이 변경하지 않았다면 다른 사람이 메일을 볼 수 있는 상태입니다. 먼저 메일 계정을 \
-                 안전하게 한 뒤, 비밀번호 재설정을 다시 요청해 새 비밀번호를 설정하세요.",
-            ),
-        }
-    }
-}
-
-fn content(
-    locale: Locale,
-    subject: String,
-    opening: &str,
-    link: Option<(&Zeroizing<String>, &str)>,
-    closing: &str,
-) -> MailContent {
-    let link_text = link.map_or(String::new(), |(link, _)| format!("{}\n\n", link.as_str()));
-    let link_html = link.map_or(String::new(), |(link, label)| {
-        let href = html_escape::encode_double_quoted_attribute(link.as_str());
-        format!("<p><a href=\"{href}\">{}</a></p>\n", html_escape::encode_text(label))
-    });
-    let text = format!("{opening}\n\n{link_text}{closing}\n");
-    let html = format!(
-        "<!doctype html>\n<html lang=\"{}\">\n<head><meta charset=\"utf-8\"><title>{}</title></head>\n\
-         <body>\n<p>{}</p>\n{link_html}<p>{}</p>\n</body>\n</html>\n",
-        locale.tag(),
-        html_escape::encode_text(&subject),
-        html_escape::encode_text(opening),
-        html_escape::encode_text(closing),
-    );
-    MailContent { subject, text: Zeroizing::new(text), html: Zeroizing::new(html) }
-}
-
-fn life_in_words(locale: Locale, life: Duration) -> String {
-    let minutes = life.as_secs().div_ceil(60);
-    let (count, unit_en, unit_ko) = if minutes.is_multiple_of(60) {
-        (minutes / 60, "hour", "시간")
-    } else {
-        (minutes, "minute", "분")
-    };
-    match locale {
-        Locale::En if count == 1 => format!("1 {unit_en}"),
-        Locale::En => format!("{count} {unit_en}s"),
-        Locale::Ko => format!("{count}{unit_ko}"),
-    }
+    fn password_reset(&self, mail: &LinkMail) -> MailContent;
+    /// The mail with the link that confirms the address.
+    fn verify_email(&self, mail: &LinkMail) -> MailContent;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::JobId;
+    use crate::{JobId, ResetToken};
 
     fn token() -> ResetToken {
         ResetToken::derive(
@@ -300,7 +215,7 @@ mod tests {
     fn a_link_is_https_and_carries_the_token_whole() {
         let token = token();
         for base in ["https://example.com/reset-password", "https://example.com/reset?lang=ko"] {
-            let link = LinkBase::parse(base).unwrap().link(&token);
+            let link = LinkBase::parse(base).unwrap().link(&token.expose());
             let url = Url::parse(&link).unwrap();
             assert!(link.starts_with(base));
             let value = url.query_pairs().find(|(key, _)| key == "token").unwrap().1.into_owned();
@@ -344,30 +259,5 @@ mod tests {
             let refused = Err(LinkBaseError::NotHttps);
             assert_eq!(LinkBase::parse_or_loopback(elsewhere), refused, "{elsewhere}");
         }
-    }
-
-    #[test]
-    fn each_language_has_its_own_words_and_the_link_alone_on_its_line() {
-        let link = LinkBase::parse("https://example.com/reset").unwrap().link(&token());
-        let templates = DefaultTemplates::new("Ann & Bob's <shop>");
-        for locale in Locale::ALL {
-            let mail = PasswordResetMail {
-                locale: *locale,
-                link: link.clone(),
-                life: Duration::from_hours(1),
-            };
-            let content = templates.password_reset(&mail);
-            assert!(content.text.lines().any(|line| line == link.as_str()));
-            assert!(content.html.contains("Ann &amp; Bob"));
-            assert!(!content.html.contains("<shop>"));
-            assert_eq!(content.subject.contains("비밀번호"), *locale == Locale::Ko);
-        }
-    }
-
-    #[test]
-    fn lives_are_said_in_the_unit_that_fits() {
-        assert_eq!(life_in_words(Locale::En, Duration::from_mins(60)), "1 hour");
-        assert_eq!(life_in_words(Locale::En, Duration::from_mins(90)), "90 minutes");
-        assert_eq!(life_in_words(Locale::Ko, Duration::from_mins(30)), "30분");
     }
 }

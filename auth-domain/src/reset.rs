@@ -55,6 +55,72 @@ pub enum MailJob {
         /// The language of the mail.
         locale: Locale,
     },
+    /// Send a link that confirms the address, if it has an account whose address is not confirmed.
+    VerifyEmail {
+        /// The address; not known to have an account.
+        email: Email,
+        /// The account that a sign-up would have made. If the address has another, its owner is told that
+        /// he has one.
+        registered: Option<UserId>,
+        /// When it was asked for.
+        requested_at: Timestamp,
+        /// The language of the mail.
+        locale: Locale,
+    },
+    /// Send a link that moves an account to a new address, to that address.
+    ConfirmNewEmail {
+        /// The account's address, with its spelling.
+        email: Email,
+        /// The new address; not known to be free.
+        new_email: Email,
+        /// The account.
+        user_id: UserId,
+        /// Its credential version when it asked.
+        credential_version: CredentialVersion,
+        /// When it asked.
+        requested_at: Timestamp,
+        /// The language of the mail.
+        locale: Locale,
+    },
+    /// Tell the old address that its account moved away, once that is seen to have happened.
+    EmailChanged {
+        /// The old address.
+        email: Email,
+        /// The account.
+        user_id: UserId,
+        /// The credential version that the change leads to.
+        credential_version: CredentialVersion,
+        /// When the change was made.
+        changed_at: Timestamp,
+        /// The language of the mail.
+        locale: Locale,
+    },
+    /// Tell the owner that his account was deleted, once that is seen to have happened, and remove what is
+    /// left of it.
+    AccountDeleted {
+        /// The account's address, with its spelling.
+        email: Email,
+        /// The account.
+        user_id: UserId,
+        /// When it was deleted.
+        deleted_at: Timestamp,
+        /// The language of the mail.
+        locale: Locale,
+    },
+}
+
+impl MailJob {
+    /// The address that the job is about: where the account is, or was.
+    pub(crate) const fn email(&self) -> &Email {
+        match self {
+            Self::PasswordReset { email, .. }
+            | Self::PasswordChanged { email, .. }
+            | Self::VerifyEmail { email, .. }
+            | Self::ConfirmNewEmail { email, .. }
+            | Self::EmailChanged { email, .. }
+            | Self::AccountDeleted { email, .. } => email,
+        }
+    }
 }
 
 /// SHA-256 of a token's secret bytes: what a store keeps instead of them. The secret has 256 bits, so
@@ -63,6 +129,10 @@ pub enum MailJob {
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
+    pub(crate) fn of(secret: &[u8; 32]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
     /// A digest that a store holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -141,7 +211,7 @@ impl ResetToken {
 
     /// What a store knows this token by.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.secret.as_ref()).into())
+        TokenDigest::of(&self.secret)
     }
 
     /// The token as a link carries it. A secret.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use thiserror::Error;
 
 use crate::ports::{
     AttemptStore, Clock, Entropy, EventSink, MailQueue, Mailer, PasswordHasher, RateLimiter,
-    ResetTokenStore, TokenIssuer, TokenVerifier, UserStore,
+    ResetTokenStore, SessionStore, TokenIssuer, TokenVerifier, UserStore,
 };
 use crate::{
     AttemptPolicy, DefaultTemplates, LinkBase, MailTemplates, MasterSecret, PasswordPolicy,
@@ -38,6 +39,8 @@ pub struct Ports {
     pub mailer: Arc<dyn Mailer>,
     /// Keeps reset links.
     pub reset_tokens: Arc<dyn ResetTokenStore>,
+    /// Keeps sessions.
+    pub sessions: Arc<dyn SessionStore>,
     /// Signs access tokens.
     pub token_issuer: Arc<dyn TokenIssuer>,
     /// Checks access tokens.
@@ -67,10 +70,38 @@ pub enum FailurePolicy {
 #[non_exhaustive]
 pub enum TokenCheck {
     /// The account too: one strong read for each call, and a reset, disabled or deleted account's tokens
-    /// end at once. It is looked for under its canonical address, and nowhere else.
+    /// end at once; those of one session that was ended alone do not. It is looked for under its
+    /// canonical address, and nowhere else.
     Strict,
+    /// The session and the account: two strong reads for each call, and an ended session's tokens end at
+    /// once, too.
+    StrictSession,
     /// The token alone: no I/O, and a token lives out its life whatever becomes of the account.
     TokenOnly,
+}
+
+/// What is asked of somebody who signs up about his address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmailVerification {
+    /// Nothing: no mail is sent.
+    NotAsked,
+    /// A link is mailed, and nothing depends on its use.
+    Asked,
+    /// A link is mailed, and until it is used nobody logs in: the answer is that of a wrong password, so
+    /// that it tells no stranger whether the address had an account before he signed up with it.
+    RequireVerified,
+}
+
+/// What somebody is told who signs up with an address that has an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrationMode {
+    /// That it has one. Tells everybody who has an account.
+    Open,
+    /// What everybody is told: to look for a mail. Its owner is told by that mail. Only together with
+    /// [`EmailVerification::RequireVerified`].
+    Private,
 }
 
 /// How often something may happen. `None` is no limit.
@@ -82,15 +113,18 @@ pub struct RateLimits {
     /// Logins from one source. Default 60 a minute: stuffing from one address is slow, and the waits of
     /// [`AttemptPolicy`] bind each account besides.
     pub login_per_source: Option<RateLimit>,
-    /// Reset mails to one address. Default 5 an hour (OWASP Forgot Password: no flooding of a mailbox).
+    /// Mails with a link to one address. Default 5 an hour (OWASP Forgot Password: no flooding of a mailbox).
     pub mails_per_address: Option<RateLimit>,
-    /// Reset mails to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
+    /// Mails with a link to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
     pub mails_global: Option<RateLimit>,
+    /// Uses of refresh tokens from one source. Default 600 a minute. What we never issued is refused
+    /// without being asked of a store, and still counts.
+    pub refresh_per_source: Option<RateLimit>,
     /// Sign-ups from one source. Default 100 an hour.
     pub register_per_source: Option<RateLimit>,
-    /// Uses of reset links from one source. Default 100 an hour.
+    /// Uses of mailed links from one source, for each kind. Default 100 an hour.
     pub reset_per_source: Option<RateLimit>,
-    /// Requests for reset mails from one source. Default 30 an hour.
+    /// Requests for mails with a link from one source, for each kind. Default 30 an hour.
     pub reset_request_per_source: Option<RateLimit>,
 }
 
@@ -101,6 +135,7 @@ impl Default for RateLimits {
             login_per_source: Some(RateLimit::new(60, Duration::from_mins(1))),
             mails_per_address: Some(RateLimit::new(5, hour)),
             mails_global: Some(RateLimit::new(10_000, hour)),
+            refresh_per_source: Some(RateLimit::new(600, Duration::from_mins(1))),
             register_per_source: Some(RateLimit::new(100, hour)),
             reset_per_source: Some(RateLimit::new(100, hour)),
             reset_request_per_source: Some(RateLimit::new(30, hour)),
@@ -116,6 +151,7 @@ impl RateLimits {
             login_per_source: None,
             mails_per_address: None,
             mails_global: None,
+            refresh_per_source: None,
             register_per_source: None,
             reset_per_source: None,
             reset_request_per_source: None,
@@ -134,6 +170,12 @@ pub struct Settings {
     pub attempts: Option<AttemptPolicy>,
     /// How long a token of [`Ports::compatibility_issuer`] is good for. Default 7 d.
     pub compatibility_token_life: Duration,
+    /// Where links that move an account to another address lead. Default the page `confirm-email` beside
+    /// [`Settings::reset_link_base`].
+    pub email_change_link_base: LinkBase,
+    /// What is asked of somebody who signs up about his address. Default
+    /// [`EmailVerification::NotAsked`].
+    pub email_verification: EmailVerification,
     /// How often something may happen.
     pub limits: RateLimits,
     /// The secret that every key comes from.
@@ -143,17 +185,36 @@ pub struct Settings {
     pub on_limiter_failure: FailurePolicy,
     /// What a password must be when it is set.
     pub password_policy: PasswordPolicy,
+    /// The other secret while one takes the place of the other: the one before, or the next one while some
+    /// instances still sign by the one before. What was issued under it is accepted.
+    pub previous_master_secret: Option<MasterSecret>,
+    /// What somebody is told whose address is taken. Default [`RegistrationMode::Open`], as the replaced
+    /// system was.
+    pub registration: RegistrationMode,
     /// Where reset links lead.
     pub reset_link_base: LinkBase,
     /// How long a reset link is good for. Default 1 h, which the mails of the replaced system promised;
     /// from 1 min to 24 h (NIST SP 800-63B-4 section 4.2.1.2).
     pub reset_link_life: Duration,
+    /// How long a session lives without being used. Default 14 d.
+    pub session_idle_life: Duration,
+    /// How long a session lives, however much it is used. Default 30 d, the most that NIST SP 800-63B-4
+    /// section 2.1.3 advises for a password alone; at most 400 d.
+    pub session_life: Duration,
+    /// How many sessions an account has at most; of more the oldest end. Default 50.
+    pub sessions_per_account: NonZeroUsize,
     /// What the service is called. Nobody may take it as a password, whatever the policy.
     pub service_name: String,
     /// The wording of mails.
     pub templates: Arc<dyn MailTemplates>,
     /// What a token check looks at. Default [`TokenCheck::TokenOnly`].
     pub token_check: TokenCheck,
+    /// Where links that confirm an address lead. Default the page `verify-email` beside
+    /// [`Settings::reset_link_base`].
+    pub verification_link_base: LinkBase,
+    /// How long a link that confirms an address, old or new, is good for. Default and most 24 h
+    /// (NIST SP 800-63B-4 section 4.2.1.2).
+    pub verification_link_life: Duration,
 }
 
 /// A choice that cannot be kept.
@@ -169,10 +230,21 @@ pub enum SettingsError {
     /// [`Settings::compatibility_token_life`] is under 1 s.
     #[error("compatibility_token_life must be at least 1 s")]
     CompatibilityTokenLife,
+    /// [`Settings::registration`] is private, but who signs up may log in at once and see what came of it.
+    #[error("private registration needs email_verification to be RequireVerified")]
+    PrivateRegistration,
     /// [`Settings::reset_link_life`] is under 1 min or over 24 h.
     #[error("reset_link_life must be between 1 min and 24 h")]
     ResetLinkLife,
+    /// The lives of access token and session are out of order, or a session's is over 400 d.
+    #[error("must be: access_token_life <= session_idle_life <= session_life <= 400 d")]
+    SessionLife,
+    /// [`Settings::verification_link_life`] is under 1 min or over 24 h.
+    #[error("verification_link_life must be between 1 min and 24 h")]
+    VerificationLinkLife,
 }
+
+const SESSIONS_PER_ACCOUNT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(49);
 
 impl Settings {
     /// The defaults, around the three things that have none. `service_name` is what mails call the
@@ -182,12 +254,21 @@ impl Settings {
             access_token_life: Duration::from_mins(15),
             attempts: Some(AttemptPolicy::default()),
             compatibility_token_life: Duration::from_hours(7 * 24),
+            email_change_link_base: reset_link_base.sibling("confirm-email"),
+            email_verification: EmailVerification::NotAsked,
             limits: RateLimits::default(),
             master_secret,
             on_limiter_failure: FailurePolicy::Refuse,
             password_policy: PasswordPolicy::default(),
+            previous_master_secret: None,
+            registration: RegistrationMode::Open,
+            verification_link_base: reset_link_base.sibling("verify-email"),
+            verification_link_life: Duration::from_hours(24),
             reset_link_base,
             reset_link_life: Duration::from_hours(1),
+            session_idle_life: Duration::from_hours(14 * 24),
+            session_life: Duration::from_hours(30 * 24),
+            sessions_per_account: SESSIONS_PER_ACCOUNT,
             service_name: service_name.to_owned(),
             templates: Arc::new(DefaultTemplates::new(service_name)),
             token_check: TokenCheck::TokenOnly,
@@ -206,12 +287,29 @@ impl Settings {
         if !(Duration::from_mins(1)..=day).contains(&self.reset_link_life) {
             return Err(SettingsError::ResetLinkLife);
         }
+        if !(Duration::from_mins(1)..=day).contains(&self.verification_link_life) {
+            return Err(SettingsError::VerificationLinkLife);
+        }
+        self.check_sessions()?;
+        if self.registration == RegistrationMode::Private
+            && self.email_verification != EmailVerification::RequireVerified
+        {
+            return Err(SettingsError::PrivateRegistration);
+        }
         let kept = self.attempts.is_none_or(|policy| {
             policy.free < policy.most_in_a_row
                 && policy.most_in_a_row <= 100
                 && policy.first_wait <= policy.longest_wait
         });
         if kept { Ok(()) } else { Err(SettingsError::Attempts) }
+    }
+
+    fn check_sessions(&self) -> Result<(), SettingsError> {
+        let most = Duration::from_hours(400 * 24);
+        let kept = self.access_token_life <= self.session_idle_life
+            && self.session_idle_life <= self.session_life
+            && self.session_life <= most;
+        if kept { Ok(()) } else { Err(SettingsError::SessionLife) }
     }
 }
 
@@ -248,6 +346,16 @@ mod tests {
         assert_eq!(checked(|s| s.access_token_life = Duration::ZERO), access);
         let compatibility = Err(SettingsError::CompatibilityTokenLife);
         assert_eq!(checked(|s| s.compatibility_token_life = Duration::ZERO), compatibility);
+        let verification = Err(SettingsError::VerificationLinkLife);
+        assert_eq!(checked(|s| s.verification_link_life = over_a_day), verification);
+        let sessions = Err(SettingsError::SessionLife);
+        assert_eq!(checked(|s| s.session_idle_life = Duration::from_hours(31 * 24)), sessions);
+        assert_eq!(checked(|s| s.session_idle_life = Duration::from_mins(1)), sessions);
+        assert_eq!(checked(|s| s.session_life = Duration::MAX), sessions);
+        let private = |s: &mut Settings| s.registration = RegistrationMode::Private;
+        assert_eq!(checked(private), Err(SettingsError::PrivateRegistration));
+        let required = |s: &mut Settings| s.email_verification = EmailVerification::RequireVerified;
+        assert_eq!(checked(|s| (private(s), required(s)).0), Ok(()));
         let guesses =
             |most_in_a_row, free| AttemptPolicy { most_in_a_row, free, ..AttemptPolicy::default() };
         let attempts = Err(SettingsError::Attempts);

@@ -3,7 +3,7 @@ use std::fmt;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{CredentialVersion, DisplayName, Email, Timestamp, UserId};
+use crate::{CredentialVersion, DisplayName, Email, SessionId, Timestamp, UserId};
 
 /// What an access token says of its bearer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ use crate::{CredentialVersion, DisplayName, Email, Timestamp, UserId};
 pub struct Claims {
     /// The account.
     pub user_id: UserId,
+    /// The session that the token was issued in.
+    pub session_id: SessionId,
     /// Its address when the token was issued.
     pub email: Email,
     /// Its name when the token was issued.

@@ -31,6 +31,14 @@ impl UserId {
     pub fn parse(text: &str) -> Result<Self, UserIdError> {
         Uuid::try_parse(text).map(Self).map_err(|_| UserIdError)
     }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Display for UserId {
@@ -162,14 +170,23 @@ pub struct User {
     pub password_hash: Option<PasswordHash>,
     /// Bumped by every change of credentials.
     pub credential_version: CredentialVersion,
-    /// A disabled account cannot log in, and its reset links are dead.
+    /// A disabled account cannot log in, and its sessions and links are dead.
     pub disabled: bool,
+    /// When its owner was first seen to read mail at the address; `None` until then.
+    pub email_verified_at: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When its credentials were last changed. A new hash of the same password is no change.
     pub updated_at: Timestamp,
     /// The last good login, if there was one.
     pub last_login: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether what was issued to this account under this version is still good.
+    pub(crate) fn stands_at(&self, id: UserId, version: CredentialVersion) -> bool {
+        self.id == id && self.credential_version == version && !self.disabled
+    }
 }
 
 #[cfg(test)]

@@ -20,13 +20,15 @@ use std::panic;
 use std::sync::{Arc, Once};
 
 use auth_domain::conformance::{
-    attempt_store, entropy, password_hasher, rate_limiter, reset_token_store, token, user_store,
+    attempt_store, entropy, password_hasher, rate_limiter, reset_token_store, session_store, token,
+    user_store,
 };
 use broken::attempts::{self, Attempts};
 use broken::generator::{self, EntropyFault, Generator};
 use broken::hasher::{self, Hasher};
 use broken::limiter::{self, Limiter};
 use broken::reset_tokens::{self, Rows};
+use broken::sessions::{self, Sessions};
 use broken::tokens::{self, Signer};
 use broken::users::{self, Users};
 
@@ -47,6 +49,15 @@ mod honest {
             test: tokio::test(flavor = "multi_thread", worker_threads = 4),
             spawn: tokio::spawn,
             adapter: std::sync::Arc::new(Rows::new(None)),
+        }
+    }
+
+    mod sessions {
+        use crate::broken::sessions::Sessions;
+        auth_domain::session_store_conformance! {
+            test: tokio::test(flavor = "multi_thread", worker_threads = 4),
+            spawn: tokio::spawn,
+            adapter: std::sync::Arc::new(Sessions::new(None)),
         }
     }
 
@@ -110,6 +121,13 @@ fn the_laws_of_reset_token_stores_bite() {
 }
 
 #[test]
+fn the_laws_of_session_stores_bite() {
+    each_law_bites(session_store::LAWS, sessions::CAUGHT, |law, fault| {
+        session_store::hold(law, Arc::new(Sessions::new(fault)), &tokio::spawn)
+    });
+}
+
+#[test]
 fn the_laws_of_attempt_stores_bite() {
     each_law_bites(attempt_store::LAWS, attempts::CAUGHT, |law, fault| {
         attempt_store::hold(law, Arc::new(Attempts::new(fault)), &tokio::spawn)
@@ -166,6 +184,7 @@ fn the_number_of_laws_is_told() {
     let ports = [
         ("UserStore", user_store::LAWS),
         ("ResetTokenStore", reset_token_store::LAWS),
+        ("SessionStore", session_store::LAWS),
         ("AttemptStore", attempt_store::LAWS),
         ("RateLimiter", rate_limiter::LAWS),
         ("PasswordHasher", password_hasher::LAWS),

@@ -1,67 +1,19 @@
 //! The example server as a newcomer meets it: a child process on a free port, driven by a real client.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod process;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, OnceLock};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Built by cargo itself, so that it is there and current however the tests were started.
-fn executable() -> &'static PathBuf {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "-p", "examples", "--example", "server"])
-            .arg("--message-format=json")
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut executables =
-            built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
-        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("the server was not built")))
-    })
-}
-
-fn command(settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(executable());
-    command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
-    command
-}
-
-struct Server {
-    child: Child,
-    address: String,
-    lines: Mutex<Receiver<String>>,
-}
+use process::{Server, command};
 
 impl Server {
-    fn start(settings: &[(&str, &str)]) -> Self {
-        let mut command = command(settings);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
-        let mut server = Self { child, address: String::new(), lines };
-        let line = server.line_with("listening on http://");
-        line.split("http://").nth(1).unwrap().clone_into(&mut server.address);
-        server
-    }
-
-    fn line_with(&self, text: &str) -> String {
-        loop {
-            let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
-            let line = line.unwrap_or_else(|_| panic!("the server printed no line with {text:?}"));
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         self.post_in("en", path, body)
     }
@@ -82,12 +34,18 @@ impl Server {
         (response.status().as_u16(), serde_json::from_str(&text).unwrap())
     }
 
+    /// The answers of sixteen posts at once.
+    fn race_for(&self, path: &str, body: &Value) -> Vec<(u16, Value)> {
+        thread::scope(|scope| {
+            let posts: Vec<_> = (0..16).map(|_| scope.spawn(|| self.post(path, body))).collect();
+            posts.into_iter().map(|post| post.join().unwrap()).collect()
+        })
+    }
+
     /// The statuses of sixteen posts at once, sorted.
     fn race(&self, path: &str, body: &Value) -> Vec<u16> {
-        let mut statuses: Vec<u16> = thread::scope(|scope| {
-            let posts: Vec<_> = (0..16).map(|_| scope.spawn(|| self.post(path, body).0)).collect();
-            posts.into_iter().map(|post| post.join().unwrap()).collect()
-        });
+        let answers = self.race_for(path, body);
+        let mut statuses: Vec<u16> = answers.into_iter().map(|(status, _)| status).collect();
         statuses.sort_unstable();
         statuses
     }
@@ -120,25 +78,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn read_lines(output: ChildStdout) -> Receiver<String> {
-    let (sender, lines) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
-}
-
 const EMAIL: &str = "ann@example.com";
 const OLD: &str = "correct horse battery";
 const NEW: &str = "a brand new staple";
@@ -148,7 +87,7 @@ fn the_six_steps_end_with_the_new_password_accepted_and_the_old_one_refused() {
     for (language, refused) in
         [("en", "Email or password is wrong."), ("ko", "이메일 또는 비밀번호가 올바르지 않습니다.")]
     {
-        let server = Server::start(&[("AUTH_LANGUAGE", language)]);
+        let server = Server::start("server", &[("AUTH_LANGUAGE", language)]);
         assert_eq!(server.register(), 201);
         assert_eq!(server.login(OLD), 200);
         let body = json!({"token": server.reset_token(), "new_password": NEW});
@@ -166,7 +105,7 @@ fn the_lines_that_it_prints_work_as_they_stand() {
         println!("skipped: there is no curl here to run the printed lines with");
         return;
     }
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     let lines: Vec<String> = (0..6).map(|_| server.line_with("curl -i")).collect();
     let mut token = String::new();
     let mut statuses = Vec::new();
@@ -183,8 +122,30 @@ fn the_lines_that_it_prints_work_as_they_stand() {
 }
 
 #[test]
+fn the_lines_about_sessions_work_as_they_stand() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        println!("skipped: there is no curl here to run the printed lines with");
+        return;
+    }
+    let server = Server::start("server", &[]);
+    let lines: Vec<String> = (0..3).map(|_| server.line_with("curl http")).collect();
+    server.register();
+    let login = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
+    let answers = lines.iter().map(|line| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).env("ACCESS", login["access_token"].as_str().unwrap());
+        let run = shell.env("REFRESH", login["refresh_token"].as_str().unwrap()).output().unwrap();
+        serde_json::from_slice::<Value>(&run.stdout).unwrap()
+    });
+    let answers: Vec<_> = answers.collect();
+    assert_eq!(answers[0]["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(answers[1]["message"], "Your session goes on.");
+    assert_eq!(answers[2]["message"], "You are logged out.");
+}
+
+#[test]
 fn of_sixteen_registers_of_one_address_one_wins() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     let body = json!({"email": EMAIL, "password": OLD, "name": "Ann"});
     let mut expected = vec![409; 16];
     expected[0] = 201;
@@ -194,7 +155,7 @@ fn of_sixteen_registers_of_one_address_one_wins() {
 
 #[test]
 fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     server.register();
     let older = server.reset_token();
     let newest = server.reset_token();
@@ -213,8 +174,29 @@ fn of_sixteen_uses_of_one_link_one_wins_and_all_else_that_was_good_is_dead() {
 }
 
 #[test]
+fn a2_sixteen_refreshes_of_one_token_at_once_get_the_one_child() {
+    let server = Server::start("server", &[]);
+    server.register();
+    let login = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
+    let mut token = login["refresh_token"].clone();
+    for _ in 0..4 {
+        let answers = server.race_for("refresh", &json!({ "refresh_token": token }));
+        let child = answers[0].1["refresh_token"].clone();
+        assert_ne!(child, token);
+        for (status, answer) in &answers {
+            assert_eq!((*status, &answer["refresh_token"]), (200, &child));
+        }
+        token = child;
+    }
+    // The first one is not the parent any more: somebody has a copy.
+    let body = json!({"refresh_token": login["refresh_token"]});
+    assert_eq!(server.post("refresh", &body).0, 401);
+    assert_eq!(server.race("refresh", &json!({ "refresh_token": token })), [401; 16]);
+}
+
+#[test]
 fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     for length in [17 * 1024, 900 * 1024] {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let head = format!(
@@ -233,7 +215,7 @@ fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
 
 #[test]
 fn a_password_that_is_too_long_is_refused_alike_for_known_and_unknown_addresses() {
-    let server = Server::start(&[]);
+    let server = Server::start("server", &[]);
     server.register();
     for email in [EMAIL, "nobody@example.com"] {
         for (length, status, code) in
@@ -251,17 +233,20 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     for (name, value) in [
         ("AUTH_ALLOWED_ORIGINS", "https://a\u{1}b"),
         ("AUTH_COMPATIBILITY_SECRET", "canary-short"),
+        ("AUTH_EMAIL_VERIFICATION", "sometimes"),
         ("AUTH_HASH_THREADS", "0"),
         ("AUTH_LINK_BASE", "http://example.com/reset"),
         ("AUTH_LISTEN", "nowhere"),
         ("AUTH_MASTER_SECRET", "Y2FuYXJ5"),
         ("AUTH_MASTER_SECRET", "canary, not base64"),
+        ("AUTH_REGISTRATION", "private"),
         ("AUTH_SMTP_FROM", "nobody"),
         ("AUTH_STORE", "papyrus"),
     ] {
         let smtp = ("AUTH_SMTP_HOST", "mail.example.com");
         let output =
-            command(&[smtp, ("AUTH_SMTP_FROM", "auth@example.com"), (name, value)]).output();
+            command("server", &[smtp, ("AUTH_SMTP_FROM", "auth@example.com"), (name, value)])
+                .output();
         let output = output.unwrap();
         assert!(!output.status.success(), "{name}={value} was taken");
         let said = String::from_utf8(output.stderr).unwrap();
@@ -273,7 +258,22 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
 
 #[test]
 fn a_signal_ends_it_in_good_order() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start("server", &[]);
     assert_eq!(server.register(), 201);
     assert!(server.stop());
+}
+
+#[test]
+fn where_it_is_required_nobody_logs_in_before_his_address_is_confirmed() {
+    let private = ("AUTH_REGISTRATION", "private");
+    let required = ("AUTH_EMAIL_VERIFICATION", "required");
+    for (settings, status) in [(&[required][..], 201), (&[required, private], 202)] {
+        let server = Server::start("server", settings);
+        assert_eq!(server.register(), status);
+        assert_eq!(server.login(OLD), 401);
+        let line = server.line_with("/verify-email?token=");
+        let token = line.split("token=").nth(1).unwrap();
+        assert_eq!(server.post("verify-email", &json!({ "token": token })).0, 200);
+        assert_eq!(server.login(OLD), 200);
+    }
 }

@@ -12,9 +12,9 @@ use adapters_local::{
 use anyhow::{Context, Result, ensure};
 use auth_domain::ports::{
     AttemptStore, Entropy, MailQueue, Mailer, PasswordHasher, RateLimiter, ResetTokenStore,
-    TokenIssuer, UserStore,
+    SessionStore, TokenIssuer, UserStore,
 };
-use auth_domain::{Auth, MasterSecret, Ports};
+use auth_domain::{Auth, DefaultTemplates, MasterSecret, Ports};
 use tokio::sync::Mutex;
 
 use crate::secret::{Secret, SecretVersions};
@@ -29,6 +29,7 @@ pub(crate) struct Composition {
     mail_queue: Arc<dyn MailQueue>,
     mailer: Arc<dyn Mailer>,
     reset_tokens: Arc<dyn ResetTokenStore>,
+    sessions: Arc<dyn SessionStore>,
     shared_limiter: Arc<dyn RateLimiter>,
     source_limiter: Arc<dyn RateLimiter>,
     users: Arc<dyn UserStore>,
@@ -84,6 +85,7 @@ impl Composition {
                 dynamo.clone(),
                 tables.password_resets,
             )),
+            sessions: Arc::new(dynamodb::DynamoSessions::new(dynamo.clone(), tables.sessions)),
             shared_limiter,
             source_limiter,
             users: Arc::new(dynamodb::DynamoUsers::new(dynamo, tables.users)),
@@ -124,10 +126,13 @@ impl Composition {
         let Versions { master, shared, signs_by_current } = versions;
         let current = MasterSecret::new(master.current())?;
         let previous = master.previous().map(MasterSecret::new).transpose()?;
+        let (signing, other) = match previous {
+            Some(previous) if !signs_by_current => (previous, Some(current)),
+            previous => (current, previous),
+        };
         let profile = self.settings.tokens.clone();
-        let verifier = JwtVerifier::from_masters(&current, previous.as_ref(), profile.clone())?;
-        let signing = previous.as_ref().filter(|_| !signs_by_current).unwrap_or(&current);
-        let key = SigningKey::ed25519_from_master(signing);
+        let verifier = JwtVerifier::from_masters(&signing, other.as_ref(), profile.clone())?;
+        let key = SigningKey::ed25519_from_master(&signing);
         let ports = Ports {
             attempts: Arc::clone(&self.attempts),
             clock: Arc::new(SystemClock::new()),
@@ -139,15 +144,27 @@ impl Composition {
             mail_queue: Arc::clone(&self.mail_queue),
             mailer: Arc::clone(&self.mailer),
             reset_tokens: Arc::clone(&self.reset_tokens),
+            sessions: Arc::clone(&self.sessions),
             token_issuer: Arc::new(JwtIssuer::new(key, profile, Arc::clone(&self.entropy))),
             token_verifier: Arc::new(verifier),
             users: Arc::clone(&self.users),
         };
+        Ok(Auth::new(ports, self.choices(signing, other))?)
+    }
+
+    fn choices(&self, signing: MasterSecret, other: Option<MasterSecret>) -> auth_domain::Settings {
         let Settings { link_base, service_name, .. } = &self.settings;
-        let mut settings = auth_domain::Settings::new(current, link_base.clone(), service_name);
+        let mut settings = auth_domain::Settings::new(signing, link_base.clone(), service_name);
         settings.compatibility_token_life = self.settings.compatibility_token_life;
+        settings.email_verification = self.settings.email_verification;
+        settings.previous_master_secret = other;
+        settings.registration = self.settings.registration;
         settings.token_check = self.settings.token_check;
-        Ok(Auth::new(ports, settings)?)
+        if let Some(contact) = &self.settings.support_contact {
+            let templates = DefaultTemplates::new(service_name).with_support_contact(contact);
+            settings.templates = Arc::new(templates);
+        }
+        settings
     }
 }
 

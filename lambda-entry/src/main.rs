@@ -20,21 +20,24 @@
 //! | `AUTH_COMPATIBILITY_TOKEN_SECONDS` | `604800` | life of that token, 60 s to a year |
 //! | `AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET` | | the shared secret itself, for tests: whoever may see the function's settings sees it |
 //! | `AUTH_DANGER_PLAIN_MASTER_SECRET` | | the master secret itself, likewise |
+//! | `AUTH_EMAIL_VERIFICATION` | `not-asked` | whether who signs up confirms the address: `asked` mails a link, `required` lets nobody log in before it is used |
 //! | `AUTH_HASH_QUEUE` | `32` | passwords that may wait to be hashed; beyond them the answer is 503 |
 //! | `AUTH_HASH_THREADS` | cores | threads that hash passwords, 19 MiB each |
 //! | `AUTH_ISSUER` | required | issuer (`iss`) of access tokens |
 //! | `AUTH_LANGUAGE` | `en` | language of answers to clients that ask for none we have: `en` or `ko` |
-//! | `AUTH_LINK_BASE` | required | where reset links lead; https |
+//! | `AUTH_LINK_BASE` | required | where reset links lead; https. Links that confirm an address lead to `verify-email` and `confirm-email` beside it |
 //! | `AUTH_MAIL_FROM` | required | address that mails come from, an identity of SES |
 //! | `AUTH_MAIL_QUEUE_URL` | required | the SQS queue of mail jobs |
 //! | `AUTH_MAIL_REPLY_TO` | | address that answers to mails go to |
 //! | `AUTH_MASTER_SECRET_ARN` | required | the master secret in Secrets Manager: its bytes as they stand, at least 32 |
+//! | `AUTH_REGISTRATION` | `open` | `private`: a sign-up is answered alike whether or not the address is taken; needs `AUTH_EMAIL_VERIFICATION=required` |
 //! | `AUTH_REQUEST_SECONDS` | `20` | time for one request, 1 to 890 s; less when the invocation ends before |
 //! | `AUTH_SECRET_CACHE_SECONDS` | `300` | how long a fetched secret is good before it is asked for again |
 //! | `AUTH_SERVICE_NAME` | required | what mails call this service |
 //! | `AUTH_SES_CONFIGURATION_SET` | | configuration set of mails |
 //! | `AUTH_SOURCE_LIMITS` | `instance` | where limits by source are counted: `instance`, or `dynamodb` for one write more a request. Mail caps are always in DynamoDB |
-//! | `AUTH_STRICT_TOKENS` | `off` | `on`: each token check reads the account, so that a reset ends access tokens at once. While rows are kept under addresses that are not canonical, their owners' tokens are then refused |
+//! | `AUTH_STRICT_TOKENS` | `off` | `on`: each token check reads the account, so that a reset ends access tokens at once; while rows are kept under addresses that are not canonical, their owners' tokens are then refused. `session`: it reads session and account, so that a logout does, too |
+//! | `AUTH_SUPPORT_CONTACT` | | whom mails name to somebody who lost an account: an address or a page |
 //! | `AUTH_TABLE_PREFIX` | `alcolook-` | in front of the names of tables |
 //!
 //! Region, credentials and endpoints are found as every AWS SDK finds them.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use adapters_aws::{AwsRoots, AwsSettings};
 use adapters_http::{AllowedOrigins, HttpOptions, Origin};
 use adapters_local::{Argon2idSettings, TokenProfile};
-use auth_domain::{Email, LinkBase, Locale, MasterSecret, TokenCheck};
+use auth_domain::{
+    Email, EmailVerification, LinkBase, Locale, MasterSecret, RegistrationMode, TokenCheck,
+};
 use axum::http::Uri;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -22,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) compatibility_secret: Option<SecretSetting>,
     pub(crate) compatibility_token_life: Duration,
     pub(crate) configuration_set: Option<String>,
+    pub(crate) email_verification: EmailVerification,
     pub(crate) hashing: Argon2idSettings,
     pub(crate) http: HttpOptions,
     pub(crate) link_base: LinkBase,
@@ -29,9 +32,11 @@ pub(crate) struct Settings {
     pub(crate) mail_queue_url: String,
     pub(crate) mail_reply_to: Option<Email>,
     pub(crate) master_secret: SecretSetting,
+    pub(crate) registration: RegistrationMode,
     pub(crate) secret_life: Duration,
     pub(crate) service_name: String,
     pub(crate) source_limits: SourceLimits,
+    pub(crate) support_contact: Option<String>,
     pub(crate) table_prefix: String,
     pub(crate) token_check: TokenCheck,
     pub(crate) tokens: TokenProfile,
@@ -100,6 +105,7 @@ impl Settings {
             reader.complain("AUTH_AWS_DEADLINE_MS", "is more than AUTH_REQUEST_SECONDS");
         }
         let [master_secret, compatibility_secret] = secrets(reader);
+        let (registration, email_verification) = signing_up(reader);
         let hashing = hashing(reader);
         let configuration_set =
             reader.optional("AUTH_SES_CONFIGURATION_SET", |text| named(text, 64, "-_"));
@@ -107,7 +113,8 @@ impl Settings {
         let mail_from = reader.required("AUTH_MAIL_FROM", Email::parse);
         let mail_queue_url = reader.required("AUTH_MAIL_QUEUE_URL", queue_url);
         let mail_reply_to = reader.optional("AUTH_MAIL_REPLY_TO", Email::parse);
-        let service_name = reader.required("AUTH_SERVICE_NAME", service_name);
+        let service_name = reader.required("AUTH_SERVICE_NAME", short_line);
+        let support_contact = reader.optional("AUTH_SUPPORT_CONTACT", short_line);
         let table_prefix = reader.optional("AUTH_TABLE_PREFIX", |text| named(text, 200, "-_."));
         let issuer = reader.required("AUTH_ISSUER", present);
         let audience = reader.required("AUTH_AUDIENCE", present);
@@ -120,13 +127,18 @@ impl Settings {
         );
         let token_check = reader.one_of(
             "AUTH_STRICT_TOKENS",
-            [("off", TokenCheck::TokenOnly), ("on", TokenCheck::Strict)],
+            [
+                ("off", TokenCheck::TokenOnly),
+                ("on", TokenCheck::Strict),
+                ("session", TokenCheck::StrictSession),
+            ],
         );
         Some(Self {
             aws,
             compatibility_secret,
             compatibility_token_life: Duration::from_secs(compatibility_token_life),
             configuration_set,
+            email_verification,
             hashing,
             http,
             link_base: link_base?,
@@ -134,9 +146,11 @@ impl Settings {
             mail_queue_url: mail_queue_url?,
             mail_reply_to,
             master_secret: master_secret?,
+            registration,
             secret_life: Duration::from_secs(secret_life),
             service_name: service_name?,
             source_limits,
+            support_contact,
             table_prefix: table_prefix.unwrap_or_else(|| "alcolook-".to_owned()),
             token_check,
             tokens: TokenProfile::new(issuer?, audience?).ok()?,
@@ -179,6 +193,28 @@ fn allowed_origins(text: &str) -> Result<AllowedOrigins, adapters_http::OriginEr
     }
     let origins = text.split(',').map(|origin| Origin::parse(origin.trim()));
     Ok(AllowedOrigins::Only(origins.collect::<Result<_, _>>()?))
+}
+
+/// What private registration hides, a login without confirmation would show.
+fn signing_up(reader: &mut Reader) -> (RegistrationMode, EmailVerification) {
+    let registration = reader.one_of(
+        "AUTH_REGISTRATION",
+        [("open", RegistrationMode::Open), ("private", RegistrationMode::Private)],
+    );
+    let verification = reader.one_of(
+        "AUTH_EMAIL_VERIFICATION",
+        [
+            ("not-asked", EmailVerification::NotAsked),
+            ("asked", EmailVerification::Asked),
+            ("required", EmailVerification::RequireVerified),
+        ],
+    );
+    if registration == RegistrationMode::Private
+        && verification != EmailVerification::RequireVerified
+    {
+        reader.complain("AUTH_REGISTRATION", "is private without AUTH_EMAIL_VERIFICATION=required");
+    }
+    (registration, verification)
 }
 
 fn hashing(reader: &mut Reader) -> Argon2idSettings {
@@ -247,8 +283,8 @@ fn queue_url(text: &str) -> Result<String, &'static str> {
     if is_queue { Ok(text.to_owned()) } else { Err("is not the URL of a queue") }
 }
 
-/// A name in the subject of mails and in front of their sender.
-fn service_name(text: &str) -> Result<String, &'static str> {
+/// What mails show.
+fn short_line(text: &str) -> Result<String, &'static str> {
     if text.chars().count() > 100 || text.chars().any(char::is_control) {
         return Err("has more than 100 characters or a control character");
     }
@@ -422,7 +458,9 @@ mod tests {
             .into_iter()
             .map(|(name, _)| format!("AUTH_{name}"))
             .filter(|name| {
-                !["AUTH_AUDIENCE", "AUTH_ISSUER", "AUTH_SERVICE_NAME"].contains(&name.as_str())
+                let any_text =
+                    ["AUTH_AUDIENCE", "AUTH_ISSUER", "AUTH_SERVICE_NAME", "AUTH_SUPPORT_CONTACT"];
+                !any_text.contains(&name.as_str())
             })
             .collect();
         let changes: Vec<_> = changes.iter().map(|name| (name.as_str(), bad)).collect();
@@ -459,6 +497,7 @@ mod tests {
             ("AUTH_COMPATIBILITY_TOKEN_SECONDS", "59"),
             ("AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET", &short),
             ("AUTH_DANGER_PLAIN_MASTER_SECRET", same),
+            ("AUTH_EMAIL_VERIFICATION", "on"),
             ("AUTH_HASH_QUEUE", "-1"),
             ("AUTH_HASH_THREADS", "0"),
             ("AUTH_LANGUAGE", "KO"),
@@ -466,12 +505,15 @@ mod tests {
             ("AUTH_MAIL_FROM", "Example <noreply@example.com>"),
             ("AUTH_MAIL_QUEUE_URL", "mail"),
             ("AUTH_MAIL_REPLY_TO", "nobody"),
+            ("AUTH_REGISTRATION", "closed"),
+            ("AUTH_REGISTRATION", "private"),
             ("AUTH_REQUEST_SECONDS", "1e3"),
             ("AUTH_SECRET_CACHE_SECONDS", "86401"),
             ("AUTH_SERVICE_NAME", "Example\r\nBcc: all"),
             ("AUTH_SES_CONFIGURATION_SET", "a b"),
             ("AUTH_SOURCE_LIMITS", "redis"),
             ("AUTH_STRICT_TOKENS", "true"),
+            ("AUTH_SUPPORT_CONTACT", "help@example.com\r\n"),
             ("AUTH_STRICT_TOKEN", "on"),
             ("AUTH_TABLE_PREFIX", "alco/look"),
         ] {
@@ -502,12 +544,15 @@ mod tests {
             ("AUTH_ALLOWED_ORIGINS", "https://a.example.com, https://b.example.com"),
             ("AUTH_AWS_ATTEMPTS", "2"),
             ("AUTH_COMPATIBILITY_TOKEN_SECONDS", "3600"),
+            ("AUTH_EMAIL_VERIFICATION", "required"),
             ("AUTH_HASH_THREADS", "3"),
             ("AUTH_LANGUAGE", "ko"),
+            ("AUTH_REGISTRATION", "private"),
             ("AUTH_REQUEST_SECONDS", "9"),
             ("AUTH_SECRET_CACHE_SECONDS", "0"),
             ("AUTH_SOURCE_LIMITS", "dynamodb"),
-            ("AUTH_STRICT_TOKENS", "on"),
+            ("AUTH_STRICT_TOKENS", "session"),
+            ("AUTH_SUPPORT_CONTACT", "help@example.com"),
             ("AUTH_TABLE_PREFIX", "other-"),
             ("PATH", "not ours"),
         ])
@@ -521,7 +566,12 @@ mod tests {
         assert_eq!(settings.http.use_case_timeout, Duration::from_secs(9));
         assert_eq!(settings.secret_life, Duration::ZERO);
         assert_eq!(settings.source_limits, SourceLimits::DynamoDb);
-        assert_eq!(settings.token_check, TokenCheck::Strict);
+        assert_eq!(settings.email_verification, EmailVerification::RequireVerified);
+        assert_eq!(settings.registration, RegistrationMode::Private);
+        assert_eq!(settings.support_contact.as_deref(), Some("help@example.com"));
+        assert_eq!(settings.token_check, TokenCheck::StrictSession);
+        let strict = read(&[("AUTH_STRICT_TOKENS", "on")]).unwrap();
+        assert_eq!(strict.token_check, TokenCheck::Strict);
         assert_eq!(settings.table_prefix, "other-");
     }
 

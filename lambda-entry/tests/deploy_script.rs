@@ -58,7 +58,7 @@ case "$all" in
     *"lambda invoke"*)
         for word in "$@"; do [[ "$word" != */answer ]] || file="$word"; done
         if [[ -e "$FAKE/answer" ]]; then cp "$FAKE/answer" "$file"; else printf '{"statusCode":200}' >"$file"; fi ;;
-    *update-stage*) file="$(value_of --patch-operations)"; cp "${file#file://}" "$FAKE/sent.stage" ;;
+    *update-stage*) file="$(value_of --patch-operations)"; cat "${file#file://}" >>"$FAKE/sent.stage" ;;
 esac
 if [[ -e "$FAKE/$name.fault" ]]; then cat "$FAKE/$name.fault" >&2; exit 255; fi
 [[ ! -e "$FAKE/$name" ]] || cat "$FAKE/$name"
@@ -253,6 +253,15 @@ impl Machine {
         let (made, dropped) =
             (self.was_asked("create-change-set"), self.was_asked("delete-change-set"));
         assert_eq!(made, dropped, "{}", self.read("calls"));
+    }
+}
+
+impl Machine {
+    /// What each call was to change of the stage.
+    fn sent_patches(&self) -> Vec<Vec<Value>> {
+        let sent = self.read("sent.stage");
+        let calls = serde_json::Deserializer::from_str(&sent).into_iter();
+        calls.map(Result::unwrap).collect()
     }
 }
 
@@ -633,7 +642,7 @@ fn the_stage_is_set_for_our_routes_alone() {
     let Some(machine) = Machine::with_new_stack("stage") else { return };
     machine.deploy(&[]).succeeded();
     assert!(machine.was_asked("apigateway update-stage --rest-api-id abc123 --stage-name prod"));
-    let patches: Vec<Value> = serde_json::from_str(&machine.read("sent.stage")).unwrap();
+    let patches: Vec<Value> = machine.sent_patches().into_iter().flatten().collect();
     let value = |path: &str| {
         let found = patches.iter().find(|each| each["path"] == path && each["op"] == "replace");
         found.and_then(|each| each["value"].as_str()).map(str::to_owned)
@@ -641,7 +650,11 @@ fn the_stage_is_set_for_our_routes_alone() {
     assert_eq!(value("/~1auth~1login/POST/throttling/rateLimit").as_deref(), Some("50"));
     assert_eq!(value("/~1auth~1login/POST/throttling/burstLimit").as_deref(), Some("100"));
     assert_eq!(value("/tracingEnabled").as_deref(), Some("false"));
+    let of_one = value("/~1auth~1sessions~1{id}/DELETE/throttling/rateLimit");
+    assert_eq!(of_one.as_deref(), Some("50"));
     assert!(patches.iter().all(|each| !each["path"].as_str().unwrap().contains('*')));
+    // "Update size too large".
+    assert!(machine.sent_patches().iter().all(|call| call.len() <= 80));
     // API Gateway takes a group's ARN without the colon and asterisk that CloudFormation puts behind it.
     assert!(value("/accessLogSettings/destinationArn").unwrap().ends_with(":log-group:access"));
 }
@@ -650,7 +663,7 @@ fn the_stage_is_set_for_our_routes_alone() {
 fn the_access_log_holds_neither_path_nor_query_nor_body() {
     let Some(machine) = Machine::with_new_stack("access_log") else { return };
     machine.deploy(&[]).succeeded();
-    let patches: Vec<Value> = serde_json::from_str(&machine.read("sent.stage")).unwrap();
+    let patches: Vec<Value> = machine.sent_patches().into_iter().flatten().collect();
     let format = patches.iter().find(|each| each["path"] == "/accessLogSettings/format").unwrap();
     let format: Value = serde_json::from_str(format["value"].as_str().unwrap()).unwrap();
     for value in format.as_object().unwrap().values() {

@@ -43,23 +43,23 @@ pub(super) fn names(expressions: &[&str]) -> HashMap<String, String> {
     placeholders.map(|name| (format!("#{name}"), name.to_owned())).collect()
 }
 
-const IS_NEW: &str = "attribute_not_exists(#email)";
-
-/// Puts an item of a table whose key has an `email`, unless one of its key is there; whether it is new.
+/// Puts an item unless one of its key is there; whether it is new. `key` is the partition key.
 pub(super) async fn put_new(
     client: &Client,
     table: &str,
+    key: &str,
     item: Item,
     operation: &'static str,
 ) -> Result<bool, PortError> {
     let operation_id = OperationId::new();
+    let is_new = format!("attribute_not_exists(#{key})");
     let answer = client
         .put_item()
         .table_name(table)
         .set_item(Some(item))
         .item(OPERATION_ID, operation_id.value())
-        .condition_expression(IS_NEW)
-        .set_expression_attribute_names(Some(names(&[IS_NEW])))
+        .condition_expression(&is_new)
+        .set_expression_attribute_names(Some(names(&[&is_new])))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;

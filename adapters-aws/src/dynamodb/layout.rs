@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use auth_domain::ports::EmailChange;
 use auth_domain::{
     AttemptState, CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, PortError,
-    PortErrorKind, ResetRecord, Timestamp, TokenDigest, User, UserId,
+    PortErrorKind, ResetRecord, Session, SessionId, SessionKey, Timestamp, TokenDigest, User,
+    UserAgent, UserId,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
@@ -14,7 +16,7 @@ use time::format_description::well_known::Iso8601;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-/// What the four tables are called.
+/// What the five tables are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableNames {
@@ -24,18 +26,21 @@ pub struct TableNames {
     pub password_resets: String,
     /// Counts of hits.
     pub rate_limits: String,
+    /// Sessions.
+    pub sessions: String,
     /// Accounts.
     pub users: String,
 }
 
 impl TableNames {
-    /// `users`, `password-resets`, `attempts` and `rate-limits`, each after `prefix`.
+    /// `users`, `sessions`, `password-resets`, `attempts` and `rate-limits`, each after `prefix`.
     pub fn with_prefix(prefix: &str) -> Self {
         let name = |table: &str| format!("{prefix}{table}");
         Self {
             attempts: name("attempts"),
             password_resets: name("password-resets"),
             rate_limits: name("rate-limits"),
+            sessions: name("sessions"),
             users: name("users"),
         }
     }
@@ -46,28 +51,35 @@ pub(super) const USER_ID_INDEX: &str = "user_id-index";
 pub(crate) const EMAIL: &str = "email";
 pub(super) const KEY: &str = "key";
 pub(super) const RESET_TOKEN: &str = "reset_token";
+pub(super) const SESSION_ID: &str = "session_id";
 
 const COUNT: &str = "count";
 const CREATED_AT: &str = "created_at";
 const CREDENTIAL_VERSION: &str = "credential_version";
+pub(super) const CURRENT: &str = "current";
 const DISABLED: &str = "disabled";
+const EMAIL_VERIFIED_AT: &str = "email_verified_at";
 const EXPIRES_AT: &str = "expires_at";
+const IDLE_EXPIRES_AT: &str = "idle_expires_at";
 const LAST: &str = "last";
 const LAST_LOGIN: &str = "last_login";
+const LAST_USED_AT: &str = "last_used_at";
 const NAME: &str = "name";
 pub(super) const OPERATION_ID: &str = "operation_id";
+const PARENT: &str = "parent";
 const PASSWORD_HASH: &str = "password_hash";
 const TTL: &str = "ttl";
 const UPDATED_AT: &str = "updated_at";
 const USED: &str = "used";
+const USER_AGENT: &str = "user_agent";
 pub(crate) const USER_ID: &str = "user_id";
 
 /// What a user row may have beside its key.
-#[cfg(feature = "tools")]
-pub(crate) const USER_ATTRIBUTES: &[&str] = &[
+pub(super) const USER_ATTRIBUTES: &[&str] = &[
     CREATED_AT,
     CREDENTIAL_VERSION,
     DISABLED,
+    EMAIL_VERIFIED_AT,
     LAST_LOGIN,
     NAME,
     OPERATION_ID,
@@ -77,8 +89,7 @@ pub(crate) const USER_ATTRIBUTES: &[&str] = &[
 ];
 
 /// What the replaced system kept in the clear on a user row.
-#[cfg(feature = "tools")]
-pub(crate) const PLAINTEXT_RESETS: &[&str] = &["reset_created", "reset_expires", "reset_token"];
+pub(super) const PLAINTEXT_RESETS: &[&str] = &["reset_created", "reset_expires", "reset_token"];
 
 /// What a key of our own reset rows begins with; those of the replaced system are UUIDs.
 pub(super) const DIGEST_PREFIX: &str = "sha256:";
@@ -126,6 +137,10 @@ pub(super) fn limit_key(key: LimitKey) -> String {
     hex(key.as_bytes())
 }
 
+pub(super) fn hex_digest(digest: TokenDigest) -> AttributeValue {
+    text(hex(digest.as_bytes()))
+}
+
 pub(super) fn digest_key(digest: TokenDigest) -> AttributeValue {
     text(format!("{DIGEST_PREFIX}{}", hex(digest.as_bytes())))
 }
@@ -143,14 +158,28 @@ pub(super) fn user_item(user: &User) -> Item {
     if let Some(hash) = &user.password_hash {
         item.insert(PASSWORD_HASH.to_owned(), text(hash.expose()));
     }
+    if let Some(at) = user.email_verified_at {
+        item.insert(EMAIL_VERIFIED_AT.to_owned(), time(at));
+    }
     if let Some(at) = user.last_login {
         item.insert(LAST_LOGIN.to_owned(), time(at));
     }
     item
 }
 
-/// A row of ours, or of the system that this replaced: that one has no version, is never disabled, and
-/// an account without `updated_at` was not changed since it was made.
+/// A row under its new address; of what it held all else comes along.
+pub(super) fn moved_user_item(mut item: Item, change: &EmailChange) -> Item {
+    item.extend([
+        (EMAIL.to_owned(), text(change.new_email.as_str())),
+        (CREDENTIAL_VERSION.to_owned(), version(change.next)),
+        (EMAIL_VERIFIED_AT.to_owned(), time(change.at)),
+        (UPDATED_AT.to_owned(), time(change.at)),
+    ]);
+    item
+}
+
+/// A row of ours, or of the system that this replaced: that one has no version, is never disabled, its
+/// address was never confirmed, and an account without `updated_at` was not changed since it was made.
 pub(super) fn user(item: &Item) -> Result<User, RowFault> {
     let created_at = required(time_at(item, CREATED_AT)?, CREATED_AT)?;
     Ok(User {
@@ -161,9 +190,54 @@ pub(super) fn user(item: &Item) -> Result<User, RowFault> {
             .map(|hash| PasswordHash::from_stored(hash.to_owned())),
         credential_version: version_at(item)?.unwrap_or(CredentialVersion::FIRST),
         disabled: bool_at(item, DISABLED)?.unwrap_or(false),
+        email_verified_at: time_at(item, EMAIL_VERIFIED_AT)?,
         created_at,
         updated_at: time_at(item, UPDATED_AT)?.unwrap_or(created_at),
         last_login: time_at(item, LAST_LOGIN)?,
+    })
+}
+
+pub(super) fn session_key(key: &SessionKey) -> Item {
+    Item::from([
+        (USER_ID.to_owned(), text(key.user_id.to_string())),
+        (SESSION_ID.to_owned(), text(key.id.to_string())),
+    ])
+}
+
+pub(super) fn session_item(session: &Session) -> Item {
+    let mut item = session_key(&session.key);
+    item.extend([
+        (EMAIL.to_owned(), text(session.email.spelling())),
+        (CREDENTIAL_VERSION.to_owned(), version(session.credential_version)),
+        (CURRENT.to_owned(), hex_digest(session.current)),
+        (CREATED_AT.to_owned(), time(session.created_at)),
+        (LAST_USED_AT.to_owned(), time(session.last_used_at)),
+        (IDLE_EXPIRES_AT.to_owned(), time(session.idle_expires_at)),
+        (EXPIRES_AT.to_owned(), time(session.expires_at)),
+        (TTL.to_owned(), ttl(session.idle_expires_at.min(session.expires_at))),
+    ]);
+    if let Some(parent) = session.parent {
+        item.insert(PARENT.to_owned(), hex_digest(parent));
+    }
+    if let Some(agent) = &session.user_agent {
+        item.insert(USER_AGENT.to_owned(), text(agent.as_str()));
+    }
+    item
+}
+
+pub(super) fn session(item: &Item) -> Result<Session, RowFault> {
+    let time = |name| required(time_at(item, name)?, name);
+    Ok(Session {
+        key: SessionKey { user_id: user_id(item)?, id: session_id(item)? },
+        email: email(item)?,
+        credential_version: required(version_at(item)?, CREDENTIAL_VERSION)?,
+        current: required(digest_at(item, CURRENT)?, CURRENT)?,
+        parent: digest_at(item, PARENT)?,
+        created_at: time(CREATED_AT)?,
+        last_used_at: time(LAST_USED_AT)?,
+        idle_expires_at: time(IDLE_EXPIRES_AT)?,
+        expires_at: time(EXPIRES_AT)?,
+        user_agent: text_at(item, USER_AGENT)?.and_then(UserAgent::new),
     })
 }
 
@@ -212,18 +286,31 @@ fn user_id(item: &Item) -> Result<UserId, RowFault> {
     UserId::parse(id).map_err(|_| RowFault::Unreadable(USER_ID))
 }
 
+fn session_id(item: &Item) -> Result<SessionId, RowFault> {
+    let id = required(text_at(item, SESSION_ID)?, SESSION_ID)?;
+    SessionId::parse(id).map_err(|_| RowFault::Unreadable(SESSION_ID))
+}
+
 fn digest(item: &Item) -> Result<TokenDigest, RowFault> {
     let key = required(text_at(item, RESET_TOKEN)?, RESET_TOKEN)?;
-    let digits = key.strip_prefix(DIGEST_PREFIX).map(str::as_bytes).unwrap_or_default();
+    let digits = key.strip_prefix(DIGEST_PREFIX).unwrap_or_default();
+    parse_digest(digits).ok_or(RowFault::Unreadable(RESET_TOKEN))
+}
+
+fn digest_at(item: &Item, name: &'static str) -> Result<Option<TokenDigest>, RowFault> {
+    let parsed = text_at(item, name)?.map(parse_digest);
+    parsed.map(|digest| digest.ok_or(RowFault::Unreadable(name))).transpose()
+}
+
+fn parse_digest(digits: &str) -> Option<TokenDigest> {
     let mut bytes = [0; 32];
     if digits.len() != 2 * bytes.len() {
-        return Err(RowFault::Unreadable(RESET_TOKEN));
+        return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        let pair = std::str::from_utf8(pair).unwrap_or_default();
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| RowFault::Unreadable(RESET_TOKEN))?;
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
-    Ok(TokenDigest::from_bytes(bytes))
+    Some(TokenDigest::from_bytes(bytes))
 }
 
 fn required<T>(value: Option<T>, name: &'static str) -> Result<T, RowFault> {

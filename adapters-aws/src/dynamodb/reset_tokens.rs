@@ -1,14 +1,15 @@
 use async_trait::async_trait;
 use auth_domain::ports::{Put, ResetTokenStore};
-use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
+use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest, UserId};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::conditional::{self, Outcome, absent, names, put_new};
 use super::layout::{
-    DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, corrupt, digest_key, reset_item, reset_record, text,
-    time,
+    DIGEST_PREFIX, EMAIL, Item, RESET_TOKEN, USER_ID, corrupt, digest_key, reset_item,
+    reset_record, text, time,
 };
+use super::partition::Partition;
 use crate::fault::port_error;
 
 /// Issued reset links in a DynamoDB table.
@@ -24,6 +25,7 @@ pub struct DynamoResetTokens {
 const PUT: &str = "reset_token_store.put";
 const NEWEST: &str = "reset_token_store.newest";
 const CONSUME: &str = "reset_token_store.consume";
+const DELETE_ALL: &str = "reset_token_store.delete_all";
 
 const OURS_OF_ADDRESS: &str = "#email = :email AND begins_with(#reset_token, :prefix)";
 const IS_LIVE: &str = "#used = :unused AND #expires_at > :now";
@@ -33,6 +35,21 @@ impl DynamoResetTokens {
     /// Links in the table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
+    }
+
+    /// Rows of the replaced system name no account, and go too.
+    async fn delete_under(&self, address: &str, user_id: UserId) -> Result<(), PortError> {
+        let partition = Partition {
+            client: &self.client,
+            table: &self.table,
+            key: (EMAIL, address.to_owned()),
+            sort_key: RESET_TOKEN,
+        };
+        let owner = user_id.to_string();
+        let is_meant = |row: &Item| {
+            row.get(USER_ID).and_then(|id| id.as_s().ok()).is_none_or(|id| *id == owner)
+        };
+        partition.delete_where(is_meant, DELETE_ALL).await
     }
 
     async fn rows(&self, email: &Email) -> Result<Vec<Item>, PortError> {
@@ -55,7 +72,7 @@ impl DynamoResetTokens {
 #[async_trait]
 impl ResetTokenStore for DynamoResetTokens {
     async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
-        let is_new = put_new(&self.client, &self.table, reset_item(&record), PUT).await?;
+        let is_new = put_new(&self.client, &self.table, EMAIL, reset_item(&record), PUT).await?;
         Ok(if is_new { Put::Stored } else { Put::AlreadyThere })
     }
 
@@ -90,5 +107,14 @@ impl ResetTokenStore for DynamoResetTokens {
             Outcome::Written(None) => Err(absent(CONSUME)),
             Outcome::Refused(_) => Ok(None),
         }
+    }
+
+    /// Also those of the system that this replaced, which kept its links in the clear, under the address as
+    /// it was typed.
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
+        if email.spelling() != email.as_str() {
+            self.delete_under(email.spelling(), user_id).await?;
+        }
+        self.delete_under(email.as_str(), user_id).await
     }
 }

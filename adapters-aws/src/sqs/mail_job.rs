@@ -34,7 +34,14 @@ struct Message {
     job: Job,
 }
 
-const KINDS: [&str; 2] = ["password_reset", "password_changed"];
+const KINDS: [&str; 6] = [
+    "password_reset",
+    "password_changed",
+    "verify_email",
+    "confirm_new_email",
+    "email_changed",
+    "account_deleted",
+];
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -46,18 +53,52 @@ enum Job {
         requested_at_micros: u64,
         locale: String,
     },
-    PasswordChanged {
+    PasswordChanged(Change),
+    VerifyEmail {
         email: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        registered: Option<String>,
+        requested_at_micros: u64,
+        locale: String,
+    },
+    ConfirmNewEmail {
+        /// As the account's row is keyed.
+        email: String,
+        new_email: String,
         user_id: String,
         credential_version: u64,
-        changed_at_micros: u64,
+        requested_at_micros: u64,
+        locale: String,
+    },
+    EmailChanged(Change),
+    AccountDeleted {
+        /// As the account's row was keyed.
+        email: String,
+        user_id: String,
+        deleted_at_micros: u64,
         locale: String,
     },
 }
 
+/// What a notice tells of.
+#[derive(Serialize, Deserialize)]
+struct Change {
+    /// As the account's row is keyed, or was.
+    email: String,
+    user_id: String,
+    credential_version: u64,
+    changed_at_micros: u64,
+    locale: String,
+}
+
 /// A job as the body of a message.
 pub(super) fn write(job: &MailJob) -> Result<String, MailJobError> {
-    let job = match job {
+    let job = message(job).ok_or(MailJobError::UnknownKind)?;
+    serde_json::to_string(&Message { version: VERSION, job }).map_err(|_| MailJobError::Malformed)
+}
+
+fn message(job: &MailJob) -> Option<Job> {
+    Some(match job {
         MailJob::PasswordReset { id, email, requested_at, locale } => Job::PasswordReset {
             id: Base64UrlUnpadded::encode_string(id.as_bytes()),
             email: email.as_str().to_owned(),
@@ -65,17 +106,56 @@ pub(super) fn write(job: &MailJob) -> Result<String, MailJobError> {
             locale: locale.tag().to_owned(),
         },
         MailJob::PasswordChanged { email, user_id, credential_version, changed_at, locale } => {
-            Job::PasswordChanged {
-                email: email.as_str().to_owned(),
-                user_id: user_id.to_string(),
-                credential_version: credential_version.get(),
-                changed_at_micros: changed_at.as_micros(),
-                locale: locale.tag().to_owned(),
-            }
+            Job::PasswordChanged(change(email, *user_id, *credential_version, *changed_at, *locale))
         }
-        _ => return Err(MailJobError::UnknownKind),
-    };
-    serde_json::to_string(&Message { version: VERSION, job }).map_err(|_| MailJobError::Malformed)
+        MailJob::VerifyEmail { email, registered, requested_at, locale } => Job::VerifyEmail {
+            email: email.spelling().to_owned(),
+            registered: registered.map(|id| id.to_string()),
+            requested_at_micros: requested_at.as_micros(),
+            locale: locale.tag().to_owned(),
+        },
+        MailJob::ConfirmNewEmail {
+            email,
+            new_email,
+            user_id,
+            credential_version,
+            requested_at,
+            locale,
+        } => Job::ConfirmNewEmail {
+            email: email.spelling().to_owned(),
+            new_email: new_email.as_str().to_owned(),
+            user_id: user_id.to_string(),
+            credential_version: credential_version.get(),
+            requested_at_micros: requested_at.as_micros(),
+            locale: locale.tag().to_owned(),
+        },
+        MailJob::EmailChanged { email, user_id, credential_version, changed_at, locale } => {
+            Job::EmailChanged(change(email, *user_id, *credential_version, *changed_at, *locale))
+        }
+        MailJob::AccountDeleted { email, user_id, deleted_at, locale } => Job::AccountDeleted {
+            email: email.spelling().to_owned(),
+            user_id: user_id.to_string(),
+            deleted_at_micros: deleted_at.as_micros(),
+            locale: locale.tag().to_owned(),
+        },
+        _ => return None,
+    })
+}
+
+fn change(
+    email: &Email,
+    user_id: UserId,
+    version: CredentialVersion,
+    at: Timestamp,
+    locale: Locale,
+) -> Change {
+    Change {
+        email: email.spelling().to_owned(),
+        user_id: user_id.to_string(),
+        credential_version: version.get(),
+        changed_at_micros: at.as_micros(),
+        locale: locale.tag().to_owned(),
+    }
 }
 
 /// The job in the body of a message. Fields that this version does not know are ignored.
@@ -99,16 +179,56 @@ fn parse(job: Job) -> Option<MailJob> {
             requested_at: Timestamp::from_micros(requested_at_micros),
             locale: Locale::from_tag(&locale)?,
         },
-        Job::PasswordChanged { email, user_id, credential_version, changed_at_micros, locale } => {
-            MailJob::PasswordChanged {
-                email: Email::parse(&email).ok()?,
+        Job::PasswordChanged(change) => MailJob::PasswordChanged {
+            email: spelt(&change.email)?,
+            user_id: UserId::parse(&change.user_id).ok()?,
+            credential_version: CredentialVersion::new(change.credential_version),
+            changed_at: Timestamp::from_micros(change.changed_at_micros),
+            locale: Locale::from_tag(&change.locale)?,
+        },
+        Job::VerifyEmail { email, registered, requested_at_micros, locale } => {
+            MailJob::VerifyEmail {
+                email: spelt(&email)?,
+                registered: registered.map(|id| UserId::parse(&id)).transpose().ok()?,
+                requested_at: Timestamp::from_micros(requested_at_micros),
+                locale: Locale::from_tag(&locale)?,
+            }
+        }
+        Job::ConfirmNewEmail {
+            email,
+            new_email,
+            user_id,
+            credential_version,
+            requested_at_micros,
+            locale,
+        } => MailJob::ConfirmNewEmail {
+            email: spelt(&email)?,
+            new_email: Email::parse(&new_email).ok()?,
+            user_id: UserId::parse(&user_id).ok()?,
+            credential_version: CredentialVersion::new(credential_version),
+            requested_at: Timestamp::from_micros(requested_at_micros),
+            locale: Locale::from_tag(&locale)?,
+        },
+        Job::EmailChanged(change) => MailJob::EmailChanged {
+            email: spelt(&change.email)?,
+            user_id: UserId::parse(&change.user_id).ok()?,
+            credential_version: CredentialVersion::new(change.credential_version),
+            changed_at: Timestamp::from_micros(change.changed_at_micros),
+            locale: Locale::from_tag(&change.locale)?,
+        },
+        Job::AccountDeleted { email, user_id, deleted_at_micros, locale } => {
+            MailJob::AccountDeleted {
+                email: spelt(&email)?,
                 user_id: UserId::parse(&user_id).ok()?,
-                credential_version: CredentialVersion::new(credential_version),
-                changed_at: Timestamp::from_micros(changed_at_micros),
+                deleted_at: Timestamp::from_micros(deleted_at_micros),
                 locale: Locale::from_tag(&locale)?,
             }
         }
     })
+}
+
+fn spelt(address: &str) -> Option<Email> {
+    Email::parse_with_spelling(address).ok()
 }
 
 fn job_id(text: &str) -> Option<JobId> {
@@ -124,26 +244,98 @@ mod tests {
     const RESET: &str = r#"{"version":1,"kind":"password_reset","id":"AAECAwQFBgcICQoLDA0ODw","email":"ann@example.com","requested_at_micros":1700000000000001,"locale":"ko"}"#;
     const CHANGED: &str = r#"{"version":1,"kind":"password_changed","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":7,"changed_at_micros":1700000000000002,"locale":"en"}"#;
 
+    const VERIFY: &str = r#"{"version":1,"kind":"verify_email","email":"ann@example.com","registered":"00000000-0000-4000-8000-000000000000","requested_at_micros":1700000000000003,"locale":"ko"}"#;
+    const CONFIRM: &str = r#"{"version":1,"kind":"confirm_new_email","email":"ann@example.com","new_email":"anna@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":7,"requested_at_micros":1700000000000004,"locale":"en"}"#;
+    const MOVED: &str = r#"{"version":1,"kind":"email_changed","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":8,"changed_at_micros":1700000000000005,"locale":"en"}"#;
+    const DELETED: &str = r#"{"version":1,"kind":"account_deleted","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","deleted_at_micros":1700000000000006,"locale":"ko"}"#;
+
+    fn ann() -> Email {
+        Email::parse("ann@example.com").unwrap()
+    }
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000 + micros)
+    }
+
     #[test]
     fn the_bytes_of_each_kind_are_the_same_for_ever() {
         let id: [u8; 16] = std::array::from_fn(|i| i as u8);
         let reset = MailJob::PasswordReset {
             id: JobId::from_bytes(id),
-            email: Email::parse("ann@example.com").unwrap(),
-            requested_at: Timestamp::from_micros(1_700_000_000_000_001),
+            email: ann(),
+            requested_at: at(1),
             locale: Locale::Ko,
         };
         let changed = MailJob::PasswordChanged {
-            email: Email::parse("ann@example.com").unwrap(),
+            email: ann(),
             user_id: UserId::from_entropy_bytes([0; 16]),
             credential_version: CredentialVersion::new(7),
-            changed_at: Timestamp::from_micros(1_700_000_000_000_002),
+            changed_at: at(2),
             locale: Locale::En,
         };
-        for (job, text) in [(reset, RESET), (changed, CHANGED)] {
+        let user_id = UserId::from_entropy_bytes([0; 16]);
+        let verify = MailJob::VerifyEmail {
+            email: ann(),
+            registered: Some(user_id),
+            requested_at: at(3),
+            locale: Locale::Ko,
+        };
+        let confirm = MailJob::ConfirmNewEmail {
+            email: ann(),
+            new_email: Email::parse("anna@example.com").unwrap(),
+            user_id,
+            credential_version: CredentialVersion::new(7),
+            requested_at: at(4),
+            locale: Locale::En,
+        };
+        let moved = MailJob::EmailChanged {
+            email: ann(),
+            user_id,
+            credential_version: CredentialVersion::new(8),
+            changed_at: at(5),
+            locale: Locale::En,
+        };
+        let deleted = MailJob::AccountDeleted {
+            email: ann(),
+            user_id,
+            deleted_at: at(6),
+            locale: Locale::Ko,
+        };
+        for (job, text) in [
+            (reset, RESET),
+            (changed, CHANGED),
+            (verify, VERIFY),
+            (confirm, CONFIRM),
+            (moved, MOVED),
+            (deleted, DELETED),
+        ] {
             assert_eq!(write(&job).as_deref(), Ok(text));
             assert_eq!(read(text), Ok(job));
         }
+    }
+
+    #[test]
+    fn an_address_keeps_the_spelling_by_which_its_row_is_found() {
+        for text in [CHANGED, VERIFY, CONFIRM, MOVED, DELETED] {
+            let text = text.replace("\"ann@example.com", "\"Ann@Example.com");
+            let job = read(&text).unwrap();
+            assert_eq!(write(&job).as_deref(), Ok(text.as_str()));
+        }
+        let canonical = CONFIRM.replace("anna@example.com", "Anna@Example.com");
+        assert_eq!(write(&read(&canonical).unwrap()).as_deref(), Ok(CONFIRM));
+    }
+
+    #[test]
+    fn a_verification_that_was_asked_for_again_names_no_account() {
+        let asked = MailJob::VerifyEmail {
+            email: ann(),
+            registered: None,
+            requested_at: at(3),
+            locale: Locale::Ko,
+        };
+        let text = write(&asked).unwrap();
+        assert!(!text.contains("registered"));
+        assert_eq!(read(&text), Ok(asked));
     }
 
     #[test]
@@ -168,6 +360,11 @@ mod tests {
             (RESET.replace("\"ko\"", "\"xx\""), Malformed),
             (RESET.replace("1700000000000001", "-1"), Malformed),
             (CHANGED.replace("-4000-", "-"), Malformed),
+            (VERIFY.replace("-4000-", "-"), Malformed),
+            (CONFIRM.replace("anna@example.com", "anna"), Malformed),
+            (CONFIRM.replace(r#""credential_version":7,"#, ""), Malformed),
+            (MOVED.replace("ann@example.com", "ann"), Malformed),
+            (DELETED.replace("1700000000000006", "\"soon\""), Malformed),
         ] {
             assert_eq!(read(&text), Err(why), "{text}");
         }

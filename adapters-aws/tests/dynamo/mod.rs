@@ -16,7 +16,7 @@ pub(crate) struct Dynamo {
 }
 
 impl Dynamo {
-    /// Starts it with the four tables, their names after `prefix`.
+    /// Starts it with the five tables, their names after `prefix`.
     pub(crate) async fn start(prefix: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -75,10 +75,15 @@ async fn create_tables(client: &Client, prefix: &str) {
         .attribute_definitions(text("reset_token"))
         .key_schema(key("email", KeyType::Hash))
         .key_schema(key("reset_token", KeyType::Range));
+    let sessions = table("sessions")
+        .attribute_definitions(text("user_id"))
+        .attribute_definitions(text("session_id"))
+        .key_schema(key("user_id", KeyType::Hash))
+        .key_schema(key("session_id", KeyType::Range));
     let keyed = |name: &str| {
         table(name).attribute_definitions(text("key")).key_schema(key("key", KeyType::Hash))
     };
-    for table in [users, resets, keyed("attempts"), keyed("rate-limits")] {
+    for table in [users, sessions, resets, keyed("attempts"), keyed("rate-limits")] {
         table.send().await.unwrap();
     }
 }

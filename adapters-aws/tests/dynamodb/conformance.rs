@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use adapters_aws::dynamodb::{DynamoAttempts, DynamoRateLimiter, DynamoResetTokens, DynamoUsers};
+use adapters_aws::dynamodb::{
+    DynamoAttempts, DynamoRateLimiter, DynamoResetTokens, DynamoSessions, DynamoUsers,
+};
 
 use crate::dynamo::Dynamo;
 
@@ -13,6 +15,16 @@ mod dynamo_users {
         test: tokio::test(flavor = "multi_thread", worker_threads = 4),
         spawn: tokio::spawn,
         adapter: Arc::new(DynamoUsers::new(Dynamo::start("t-").await.client, "t-users")),
+    }
+}
+
+mod dynamo_sessions {
+    use super::*;
+
+    auth_domain::session_store_conformance! {
+        test: tokio::test(flavor = "multi_thread", worker_threads = 4),
+        spawn: tokio::spawn,
+        adapter: Arc::new(DynamoSessions::new(Dynamo::start("t-").await.client, "t-sessions")),
     }
 }
 

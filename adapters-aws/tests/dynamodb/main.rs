@@ -5,7 +5,10 @@ mod conformance;
 #[path = "../dynamo/mod.rs"]
 mod dynamo;
 mod faults;
+mod histories;
+mod moves;
 mod price;
 mod proxy;
 mod rows;
+mod session_faults;
 mod world;

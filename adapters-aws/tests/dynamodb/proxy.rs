@@ -146,11 +146,14 @@ async fn forward(upstream: &str, head: &str, body: &[u8]) -> Option<(String, Vec
 /// does not say so.
 fn units(operation: &str, head: &str, body: &[u8]) -> (f64, f64) {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let units = answer["ConsumedCapacity"]["CapacityUnits"].as_f64();
+    // A list where a call may be about several tables.
+    let consumed = &answer["ConsumedCapacity"];
+    let each = consumed.as_array().map_or(std::slice::from_ref(consumed), Vec::as_slice);
+    let units = each.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
     match operation {
-        "GetItem" | "Query" => (units.unwrap_or_default(), 0.0),
+        "GetItem" | "Query" => (units, 0.0),
         _ if head.starts_with("HTTP/1.1 400") => (0.0, 1.0),
-        _ => (0.0, units.unwrap_or_default()),
+        _ => (0.0, units),
     }
 }
 

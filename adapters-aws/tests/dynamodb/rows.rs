@@ -1,16 +1,17 @@
 //! Rows that this library did not write, or not so: of the system that it replaces, and broken ones.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy};
-use auth_domain::{Email, EventKind, LoginError, LoginFailure, PortErrorKind, ResetError};
+use auth_domain::ports::SessionStore;
+use auth_domain::{
+    CredentialVersion, Email, EventKind, LoginError, LoginFailure, LoginRequest, PortErrorKind,
+    RefreshError, RequestContext, ResetError, UserAgent, UserId,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use crate::world::{OLD, World};
-
-type Item = HashMap<String, AttributeValue>;
+use crate::world::{Item, OLD, World, typed};
 
 impl World {
     /// With the hasher that knows the old system's hashes.
@@ -23,19 +24,9 @@ impl World {
         .await
     }
 
-    async fn put(&self, table: &str, item: Item) {
-        let put = self.dynamo.client.put_item().table_name(table).set_item(Some(item));
-        put.send().await.unwrap();
-    }
-
     async fn row(&self, email: &str) -> Option<Item> {
         let get = self.dynamo.client.get_item().table_name("t-users");
         get.key("email", text(email)).send().await.unwrap().item
-    }
-
-    async fn rows_of(&self, table: &str) -> Vec<Item> {
-        let scan = self.dynamo.client.scan().table_name(table);
-        scan.send().await.unwrap().items.unwrap_or_default()
     }
 
     /// The faults that were recorded.
@@ -172,8 +163,8 @@ fn is_text(value: &AttributeValue) -> bool {
 /// Every attribute of a row, missing and as something else.
 fn poisoned(row: &Item, optional: &[&str]) -> Vec<(String, Item)> {
     let mut rows = Vec::new();
-    for name in row.keys().filter(|name| !["email", "reset_token", "ttl"].contains(&name.as_str()))
-    {
+    let kept = |name: &str| ["email", "reset_token", "ttl"].contains(&name);
+    for name in row.keys().filter(|name| !kept(name)) {
         let wrong = [
             AttributeValue::Null(true),
             AttributeValue::N("-1".to_owned()),
@@ -274,4 +265,134 @@ async fn a_broken_counter_lets_nobody_in_until_a_reset_clears_it() {
     let token = world.link().await;
     world.reset(&token).await.unwrap();
     world.login(super::world::NEW).await.unwrap();
+}
+
+/// A rotation writes these anew, so that they may be anything before.
+const WRITTEN_ANEW: &[&str] = &["parent", "last_used_at", "operation_id"];
+
+#[tokio::test]
+async fn a_broken_session_is_over_and_hides_no_other() {
+    let world = World::unlimited().await;
+    world.register(OLD).await.unwrap();
+    let whole = world.login(OLD).await.unwrap();
+    let mut context = RequestContext::new();
+    context.user_agent = UserAgent::new("okhttp/4");
+    let request = LoginRequest { email: spelt("ann@example.com"), password: typed(OLD) };
+    let login = world.testing.auth.login(request, &context).await.unwrap();
+    world.refresh(&login.refresh_token).await.unwrap();
+    let id = text(&login.session_id.to_string());
+    let rows = world.rows_of("t-sessions").await;
+    let row = rows.into_iter().find(|row| row["session_id"] == id).unwrap();
+    let good = world.refresh(&login.refresh_token).await.unwrap().refresh_token;
+
+    let claims = world.claims(&whole).await;
+    let mut broken = poisoned(&row, &["parent", "operation_id", "user_agent"]);
+    broken.retain(|(how, _)| !how.contains("user_id") && !how.contains("session_id"));
+    for email in [text("garbage"), text("nobody@example.com"), AttributeValue::Null(true)] {
+        let with = row.clone().into_iter().chain([("email".to_owned(), email.clone())]).collect();
+        broken.push((format!("email = {email:?}"), with));
+    }
+    let mut ended = 0;
+    for (how, item) in broken {
+        world.put("t-sessions", item).await;
+        let faults = world.faults().len();
+        let listed = world.testing.auth.list_sessions(&claims, &context).await.unwrap();
+        assert!(listed.iter().any(|session| session.current), "{how}: the whole one is hidden");
+        let outcome = world.refresh(&good).await;
+        if WRITTEN_ANEW.iter().any(|name| how.contains(name)) || how.contains("user_agent = S") {
+            outcome.expect(&how);
+            continue;
+        }
+        assert!(matches!(outcome, Err(RefreshError::Rejected)), "{how}: {outcome:?}");
+        let can_be_read = how.contains("nobody@example.com");
+        assert_eq!(world.faults().len(), faults + usize::from(!can_be_read), "{how}");
+        assert_eq!(listed.len(), 1 + usize::from(can_be_read), "{how}");
+        ended += 1;
+    }
+    assert_eq!(ended, 5 * 7 + 4 + 3);
+    assert!(world.faults().iter().all(|(kind, cause)| {
+        *kind == PortErrorKind::Corrupt && !cause.contains("garbage") && !cause.contains("example")
+    }));
+    world.refresh(&whole.refresh_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_that_cannot_be_read_end_with_the_others() {
+    let world = World::new().await;
+    world.register(OLD).await.unwrap();
+    let login = world.login(OLD).await.unwrap();
+    let mut row = world.rows_of("t-sessions").await.remove(0);
+    row.remove("current");
+    for id in ["not a uuid", "00000000-0000-4000-8000-000000000000"] {
+        row.insert("session_id".to_owned(), text(id));
+        world.put("t-sessions", row.clone()).await;
+    }
+    let owner = login.user_id;
+    assert_eq!(world.sessions.list(owner).await.unwrap().len(), 1);
+    world.sessions.end_all(owner, Some(CredentialVersion::FIRST)).await.unwrap();
+    assert_eq!(world.rows_of("t-sessions").await.len(), 1);
+    world.refresh(&login.refresh_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_goes_on_when_its_account_moves_to_the_canonical_spelling() {
+    let world = World::hashing().await;
+    world.put("t-users", old_row("Ann@Example.com", "short")).await;
+    let login = world.login_as(spelt("Ann@Example.com"), "short").await.unwrap();
+    let mut row = world.row("Ann@Example.com").await.unwrap();
+    let away = world.dynamo.client.delete_item().table_name("t-users");
+    away.key("email", text("Ann@Example.com")).send().await.unwrap();
+    row.insert("email".to_owned(), text("ann@example.com"));
+    world.put("t-users", row).await;
+    world.refresh(&login.refresh_token).await.unwrap();
+    let claims = world.claims(&login).await;
+    let sessions = world.testing.auth.list_sessions(&claims, &RequestContext::new()).await;
+    assert_eq!(sessions.unwrap().len(), 1);
+}
+
+/// None of its own, and none in the clear.
+#[tokio::test]
+async fn a_deleted_account_leaves_no_row_of_the_replaced_system_either() {
+    let world = World::hashing().await;
+    world.put("t-users", old_row("Ann@Example.com", "short")).await;
+    for (address, token) in [("Ann@Example.com", "one"), ("ann@example.com", "two")] {
+        let row = [("email", text(address)), ("reset_token", text(token))];
+        let row = row.map(|(name, value)| (name.to_owned(), value)).into();
+        world.put("t-password-resets", row).await;
+    }
+    let other = [("email", text("eve@example.com")), ("reset_token", text("three"))];
+    let other: Item = other.map(|(name, value)| (name.to_owned(), value)).into();
+    world.put("t-password-resets", other.clone()).await;
+    let login = world.login_as(spelt("Ann@Example.com"), "short").await.unwrap();
+    let claims = world.claims(&login).await;
+    let context = RequestContext::new();
+    world.testing.auth.delete_account(&claims, None, &context).await.unwrap();
+    assert!(world.rows_of("t-users").await.is_empty());
+    assert!(world.rows_of("t-sessions").await.is_empty());
+    assert_eq!(world.rows_of("t-password-resets").await, [other]);
+}
+
+/// What a session's row says of its tokens, and when the table may sweep it.
+#[tokio::test]
+async fn a_session_row_holds_no_secret_and_is_swept_after_its_end() {
+    let world = World::new().await;
+    world.register(OLD).await.unwrap();
+    let login = world.login(OLD).await.unwrap();
+    let opened = world.now().as_seconds();
+    let ttl = |row: &Item| row["ttl"].as_n().unwrap().parse::<u64>().unwrap();
+    let before = world.rows_of("t-sessions").await.remove(0);
+    let day = 24 * 60 * 60;
+    assert_eq!(ttl(&before), opened + 14 * day + 1);
+    world.testing.clock.advance(std::time::Duration::from_secs(5 * day));
+    let next = world.refresh(&login.refresh_token).await.unwrap().refresh_token;
+    let after = world.rows_of("t-sessions").await.remove(0);
+    assert_eq!(ttl(&after), opened + 19 * day + 1);
+    assert_eq!(after["parent"], before["current"]);
+    assert_eq!(after["expires_at"], before["expires_at"]);
+    let shown = format!("{before:?} {after:?}");
+    for token in [login.refresh_token, next] {
+        let secret = token.expose().split_once('.').unwrap().1.to_owned();
+        assert!(!shown.contains(&secret) && !shown.contains(&secret[..20]));
+    }
+    assert_eq!(after["user_id"], text(&UserId::to_string(&login.user_id)));
 }

@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 use super::arena::Arena;
 use super::pool::{ArenaPool, JobError, Place};
 use super::settings::{
-    Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, OUTPUT_BYTES, SALT_BYTES,
+    Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, ImportCeilings, OUTPUT_BYTES,
+    SALT_BYTES,
 };
-use super::stored::{Stored, StoredArgon2};
+use super::stored::{Imported, Stored, StoredArgon2};
 
 const HASH: &str = "password_hasher.hash";
 const VERIFY: &str = "password_hasher.verify";
@@ -28,15 +29,45 @@ const STAND_IN_SALT: &[u8; SALT_BYTES] = b"no account's own";
 ///
 /// A hash is stored as a PHC string with a salt of 16 and an output of 32 bytes. Verified are:
 ///
-/// | stored | a match is |
+/// | stored | of the password |
 /// |---|---|
-/// | Argon2id as the settings have it today | [`Verification::Match`] |
-/// | Argon2id, Argon2i, Argon2d otherwise, within [`Argon2Ceilings`] | [`Verification::MatchNeedsRehash`] |
-/// | 64 lower-case hex digits: unsalted SHA-256 of the password as typed | [`Verification::MatchNeedsRehash`] |
+/// | Argon2id, Argon2i, Argon2d as a PHC string | [prepared](auth_domain::Password::expose) |
+/// | the same with Django's `argon2` before it | [as typed](auth_domain::Password::expose_as_typed), like all that follow |
+/// | bcrypt: `$2a$`, `$2b$`, `$2y$`, also with Django's `bcrypt$` before it | |
+/// | bcrypt of SHA-256: passlib's `$bcrypt-sha256$` (versions 1 and 2), Django's `bcrypt_sha256$` | |
+/// | PBKDF2 with SHA-1, SHA-256, SHA-512: `$pbkdf2$`, `$pbkdf2-sha256$`, `$pbkdf2-sha512$` as passlib (MCF) or PHC have them | |
+/// | PBKDF2: Django's `pbkdf2_sha1$`, `pbkdf2_sha256$`; Atlassian's `{PKCS5S2}`; `$p5k2$`; `grub.pbkdf2.sha512.` | |
+/// | scrypt: `$scrypt$ln=..,r=..,p=..$`, Django's `scrypt$` | |
+/// | Firebase's scrypt, as [`FirebaseScrypt`](crate::FirebaseScrypt) makes it or Supabase has it: `$fbscrypt$` | |
+/// | 64 lower-case hex digits: unsalted SHA-256 | |
 ///
-/// Every verification costs what today's settings cost: a cheaper stored hash, one that cannot be read
-/// and none at all are made up for by Argon2id work of the missing size. A dearer one costs what it
-/// names: until its owner's next login replaces it, time tells such an account from none.
+/// A match is [`Verification::Match`] for Argon2id as the settings have it today, and
+/// [`Verification::MatchNeedsRehash`] for all else.
+///
+/// Anything else, and what names costs above [`Argon2Ceilings`] or [`ImportCeilings`], is
+/// [`PortErrorKind::Corrupt`]; [`Argon2idSettings::stored_format`] tells before it is in a store. Not
+/// verified on purpose: bcrypt's `$2$` and `$2x$`, where many passwords share a hash.
+///
+/// bcrypt alone looks at 72 bytes. A longer password, or one with a NUL, fits none of its hashes: with
+/// another tail it would fit as well. Whoever had one is let in by a password reset.
+///
+/// Every verification costs at least what today's settings cost: a cheaper stored hash, one that cannot
+/// be read and none at all are made up for by Argon2id work of the missing size. For other algorithms
+/// that size is calibrated, at three quarters of what was measured: an account with a cheap imported
+/// hash takes up to a quarter longer than one that does not exist, and on a machine like the one below
+/// never less. A dearer hash costs what it names. So until its owner's next login replaces an imported hash, a patient observer of time
+/// may tell such an account from none; all that he learns is that it is one that was imported.
+///
+/// Milliseconds of one thread of a machine with two cores, the best of 15, where today's Argon2id
+/// (m = 19,456 KiB, t = 2, p = 1) takes 14:
+///
+/// | | ms |
+/// |---|---|
+/// | bcrypt of cost 8, 10, 12 | 14, 58, 218 |
+/// | PBKDF2 of 100,000 iterations with SHA-1, SHA-256, SHA-512 | 11, 12, 41 |
+/// | scrypt of N = 2^14, r = 8, p = 1 (Firebase's too), p = 5 (Django's) | 28, 147 |
+/// | scrypt of N = 2^16, 2^17, r = 8, p = 1 | 165, 340 |
+/// | a whole verification: no account; bcrypt of cost 4, 8; scrypt of N = 2^13 | 13.9; 13.9, 16.5; 17.5 |
 ///
 /// What was hashed is wiped from a thread's memory as soon as no job waits for that thread; while jobs
 /// wait, each overwrites what the one before it left.
@@ -58,11 +89,11 @@ impl Argon2idHasher {
         settings: Argon2idSettings,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Argon2idSettingsError> {
-        let Argon2idSettings { threads, queue, ceilings, .. } = settings;
+        let Argon2idSettings { threads, queue, ceilings, import_ceilings, .. } = settings;
         let params = settings.check()?;
         let pool = ArenaPool::start(threads, queue, params.block_count())
             .map_err(Argon2idSettingsError::Start)?;
-        let today = Arc::new(Today { params, ceilings });
+        let today = Arc::new(Today { params, ceilings, import_ceilings });
         Ok(Self { pool, entropy, today })
     }
 }
@@ -131,6 +162,7 @@ fn lost_job(operation: &'static str, lost: JobError) -> PortError {
 struct Today {
     params: Params,
     ceilings: Argon2Ceilings,
+    import_ceilings: ImportCeilings,
 }
 
 impl Today {
@@ -142,7 +174,7 @@ impl Today {
     ) -> Result<PasswordHash, PortError> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
-        run(HASH, arena, &argon2, password, salt, &mut *output)?;
+        run(HASH, arena, &argon2, password.expose(), salt, &mut *output)?;
         Ok(self.phc_string(salt, &output))
     }
 
@@ -168,13 +200,9 @@ impl Today {
             self.spend(arena, password, cost(&self.params))?;
             return Ok(Verification::Mismatch);
         };
-        match Stored::read(stored.expose(), &self.ceilings) {
+        match Stored::read(stored.expose(), &self.ceilings, &self.import_ceilings) {
             Ok(Stored::Argon2(stored)) => self.verify_argon2(arena, password, &stored),
-            Ok(Stored::Sha256(stored)) => {
-                self.spend(arena, password, cost(&self.params))?;
-                let fits = stored.is_of(password.expose_as_typed().as_bytes());
-                Ok(outcome(fits, Verification::MatchNeedsRehash))
-            }
+            Ok(Stored::Imported(stored)) => self.verify_imported(arena, password, &stored),
             Err(why) => {
                 self.spend(arena, password, cost(&self.params))?;
                 Err(PortError::new(PortErrorKind::Corrupt, VERIFY).caused_by(why))
@@ -190,15 +218,35 @@ impl Today {
     ) -> Result<Verification, PortError> {
         let argon2 = Argon2::new(stored.algorithm, stored.version, stored.params.clone());
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
-        run(VERIFY, arena, &argon2, password, &stored.salt, &mut output)?;
+        let hashed = if stored.is_djangos { password.expose_as_typed() } else { password.expose() };
+        run(VERIFY, arena, &argon2, hashed, &stored.salt, &mut output)?;
         let missing = cost(&self.params).saturating_sub(cost(&stored.params));
         self.spend(arena, password, missing)?;
         let fits = output.ct_eq(&stored.output).into();
         Ok(outcome(fits, self.verdict_on_match(stored)))
     }
 
+    fn verify_imported(
+        &self,
+        arena: &mut Arena,
+        password: &Password,
+        stored: &Imported,
+    ) -> Result<Verification, PortError> {
+        #[cfg(test)]
+        {
+            arena.spent += stored.work();
+        }
+        let fits = stored
+            .fits(arena, password.expose_as_typed().as_bytes())
+            .map_err(|error| PortError::new(PortErrorKind::Unavailable, VERIFY).caused_by(error))?;
+        let missing = cost(&self.params).saturating_sub(stored.work());
+        self.spend(arena, password, missing)?;
+        Ok(outcome(fits, Verification::MatchNeedsRehash))
+    }
+
     fn verdict_on_match(&self, stored: &StoredArgon2) -> Verification {
-        let todays = stored.algorithm == Algorithm::Argon2id
+        let todays = !stored.is_djangos
+            && stored.algorithm == Algorithm::Argon2id
             && stored.version == Version::V0x13
             && stored.params == self.params
             && stored.salt.len() >= SALT_BYTES;
@@ -212,7 +260,7 @@ impl Today {
         };
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
-        run(VERIFY, arena, &argon2, password, STAND_IN_SALT, &mut *output)?;
+        run(VERIFY, arena, &argon2, password.expose(), STAND_IN_SALT, &mut *output)?;
         black_box(&output);
         Ok(())
     }
@@ -240,7 +288,7 @@ fn run(
     operation: &'static str,
     arena: &mut Arena,
     argon2: &Argon2<'_>,
-    password: &Password,
+    password: &str,
     salt: &[u8],
     output: &mut [u8],
 ) -> Result<(), PortError> {
@@ -252,7 +300,7 @@ fn run(
         .blocks(argon2.params().block_count())
         .map_err(|error| PortError::new(PortErrorKind::Unavailable, operation).caused_by(error))?;
     argon2
-        .hash_password_into_with_memory(password.expose().as_bytes(), salt, output, blocks)
+        .hash_password_into_with_memory(password.as_bytes(), salt, output, blocks)
         .map_err(|error| PortError::new(PortErrorKind::Rejected, operation).caused_by(error))
 }
 
@@ -270,7 +318,8 @@ mod tests {
 
     fn today() -> Today {
         let settings = Argon2idSettings::default();
-        Today { params: settings.check().unwrap(), ceilings: settings.ceilings }
+        let Argon2idSettings { ceilings, import_ceilings, .. } = settings;
+        Today { params: settings.check().unwrap(), ceilings, import_ceilings }
     }
 
     fn password(text: &str) -> Password {
@@ -301,6 +350,17 @@ mod tests {
             Some(todays.as_str()),
             Some(cheap),
             Some(SHA256_OF_PASSWORD),
+            Some("$2b$04$oaQbBqq8JnSM1NHRPQGXOOY4Vw3bdHKLIXTecPDRAcJ98cz1ilveO"),
+            Some("$pbkdf2-sha256$1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("$pbkdf2-sha512$1212$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("$scrypt$ln=10,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("argon2$argon2i$v=19$m=256,t=1,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A"),
+            Some("$2b$04$no salt and no digest"),
+            Some("$2b$31$oaQbBqq8JnSM1NHRPQGXOOY4Vw3bdHKLIXTecPDRAcJ98cz1ilveO"),
+            Some("$pbkdf2-sha256$1000000000$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("$scrypt$ln=30,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            Some("md5$123abcdef$c8272612932975ee80e8a35995708e80"),
             Some(""),
             Some("no hash at all"),
             Some("$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A"),
@@ -313,12 +373,35 @@ mod tests {
         }
     }
 
+    /// More than 72 bytes and a NUL are refused, and cost what the hash costs.
+    #[test]
+    fn a_password_that_bcrypt_would_cut_costs_what_another_does() {
+        // Cost 10: four times what today's hash costs.
+        let stored = Some("$2b$10$oaQbBqq8JnSM1NHRPQGXOOY4Vw3bdHKLIXTecPDRAcJ98cz1ilveO");
+        let (_, wrong) = verified(stored, "wrong");
+        assert!(wrong > FULL);
+        for cut in ["p".repeat(73), "p".repeat(4000), "before\0after".to_owned()] {
+            let (answer, spent) = verified(stored, &cut);
+            assert_eq!((answer.unwrap(), spent), (Verification::Mismatch, wrong));
+        }
+    }
+
     #[test]
     fn a_stored_hash_above_the_ceilings_allocates_nothing() {
-        for params in ["m=4194304,t=2,p=1", "m=65537,t=1,p=1", "m=4294967295,t=1,p=4"] {
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for stored in [
+            "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A".to_owned(),
+            "$argon2id$v=19$m=65537,t=1,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A".to_owned(),
+            "$argon2id$v=19$m=4294967295,t=1,p=4$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A".to_owned(),
+            "argon2$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A".to_owned(),
+            format!("$scrypt$ln=30,r=8,p=1$c2FsdA${key}"),
+            format!("$scrypt$ln=31,r=4096,p=1$c2FsdA${key}"),
+            format!("$scrypt$ln=18,r=8,p=1$c2FsdA${key}"),
+            format!("scrypt$1073741824$salt$8$1${key}="),
+            format!("$fbscrypt$v=1,n=30,r=8,p=1,ss=Bw==,sk={key}=$c2FsdA==${key}="),
+        ] {
             let today = today();
             let mut arena = Arena::new(today.params.block_count());
-            let stored = format!("$argon2id$v=19${params}$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A");
             let stored = PasswordHash::from_stored(stored);
             let answer = today.verify(&mut arena, &password("password"), Some(&stored));
             assert_eq!(answer.unwrap_err().kind(), PortErrorKind::Corrupt);
@@ -366,6 +449,8 @@ mod tests {
             assert_eq!(right.unwrap(), on_match, "{stored}");
             let (wrong, _) = verified(Some(&stored), "passwort");
             assert_eq!(wrong.unwrap(), Verification::Mismatch, "{stored}");
+            let (in_djangos_wrapping, _) = verified(Some(&format!("argon2{stored}")), "password");
+            assert_eq!(in_djangos_wrapping.unwrap(), Verification::MatchNeedsRehash, "{stored}");
         }
     }
 

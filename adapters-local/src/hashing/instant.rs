@@ -6,7 +6,7 @@ use auth_domain::{Password, PasswordHash, PortError, PortErrorKind};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::stored::{StoredSha256, Unreadable};
+use super::stored::{StoredHashError, StoredSha256};
 
 const PREFIX: &str = "instant$";
 
@@ -58,7 +58,7 @@ impl HashSlot for InstantSlot {
         };
         let (fits, on_match) = judge(stored.expose(), &password).ok_or_else(|| {
             PortError::new(PortErrorKind::Corrupt, "password_hasher.verify")
-                .caused_by(Unreadable::UnknownForm)
+                .caused_by(StoredHashError::UnknownForm)
         })?;
         Ok(if fits { on_match } else { Verification::Mismatch })
     }

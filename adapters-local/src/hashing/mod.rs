@@ -9,4 +9,5 @@ mod stored;
 
 pub use argon2id::Argon2idHasher;
 pub use instant::InsecureInstantHasher;
-pub use settings::{Argon2Ceilings, Argon2idSettings, Argon2idSettingsError};
+pub use settings::{Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, ImportCeilings};
+pub use stored::{FirebaseScrypt, StoredFormat, StoredHashError};

@@ -3,7 +3,10 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use argon2::Params;
+use auth_domain::PasswordHash;
 use thiserror::Error;
+
+use super::stored::{Stored, StoredFormat, StoredHashError};
 
 /// Bytes of a salt (RFC 9106 section 3.1 recommends 16 for password hashing).
 pub(super) const SALT_BYTES: usize = 16;
@@ -16,8 +19,8 @@ const MOST_WAITING: usize = 1 << 20;
 
 /// What an [`Argon2idHasher`](crate::Argon2idHasher) costs. Checked once, when it is built.
 ///
-/// It holds `threads` x `memory_kib`, from each thread's first hash on, plus what [`Argon2Ceilings`]
-/// let a dearer stored hash take while that one is verified.
+/// It holds `threads` x `memory_kib`, from each thread's first hash on, plus what [`Argon2Ceilings`] and
+/// [`ImportCeilings`] let a dearer stored hash take while that one is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Argon2idSettings {
@@ -34,8 +37,10 @@ pub struct Argon2idSettings {
     /// Callers that may wait besides those being served, at most 1,048,576. Default 32: with the
     /// defaults on two cores the last of them waits about a quarter of a second.
     pub queue: usize,
-    /// What a stored hash may ask for.
+    /// What a stored hash of Argon2 may ask for.
     pub ceilings: Argon2Ceilings,
+    /// What a stored hash of another system may ask for.
+    pub import_ceilings: ImportCeilings,
 }
 
 /// What a stored hash may ask for. One that names more is answered as unreadable, and nothing is
@@ -52,6 +57,23 @@ pub struct Argon2Ceilings {
     /// KiB of memory times passes, which is what the time goes by. Default 196,608, that of the second
     /// recommended option of RFC 9106: five times today's default.
     pub memory_kib_times_passes: u64,
+}
+
+/// What a hash that another system stored may ask for, as [`Argon2Ceilings`] for Argon2.
+///
+/// Each default lets through what is commonly recommended and keeps one verification at about a second
+/// of one thread, on the machine that the figures at [`Argon2idHasher`](crate::Argon2idHasher) are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportCeilings {
+    /// bcrypt's cost, of which the rounds are 2 to the power. Default 14; common are 10 to 12.
+    pub bcrypt_cost: u32,
+    /// PBKDF2's iterations, times the blocks of output. Default 2,000,000; Django 6 has 1,200,000, OWASP
+    /// Password Storage up to 1,400,000.
+    pub pbkdf2_iterations: u32,
+    /// KiB that scrypt fills: N x r x p / 8, which bounds its time and its memory. Default 131,072, that
+    /// of the first option of OWASP Password Storage (N = 2^17, r = 8, p = 1).
+    pub scrypt_kib: u32,
 }
 
 /// Settings that cannot be kept.
@@ -85,6 +107,7 @@ impl Default for Argon2idSettings {
             threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             queue: 32,
             ceilings: Argon2Ceilings::default(),
+            import_ceilings: ImportCeilings::default(),
         }
     }
 }
@@ -95,7 +118,23 @@ impl Default for Argon2Ceilings {
     }
 }
 
+impl Default for ImportCeilings {
+    fn default() -> Self {
+        Self { bcrypt_cost: 14, pbkdf2_iterations: 2_000_000, scrypt_kib: 131_072 }
+    }
+}
+
 impl Argon2idSettings {
+    /// Whether a hasher of these settings verifies `stored`, and of what family it is: to be asked before
+    /// a hash of another system is let into a store.
+    ///
+    /// # Errors
+    /// [`StoredHashError`]: nobody could log in with it.
+    pub fn stored_format(&self, stored: &PasswordHash) -> Result<StoredFormat, StoredHashError> {
+        Stored::read(stored.expose(), &self.ceilings, &self.import_ceilings)
+            .map(|stored| stored.format())
+    }
+
     /// What to hash with from today on.
     pub(super) fn check(&self) -> Result<Params, Argon2idSettingsError> {
         if !(1..=MOST_THREADS).contains(&self.threads) {

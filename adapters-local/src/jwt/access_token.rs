@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_domain::ports::{Entropy, TokenIssuer, TokenVerifier};
 use auth_domain::{
-    Claims, CredentialVersion, DisplayName, Email, MasterSecret, PortError, SignedToken, Timestamp,
-    TokenRejected, UserId,
+    Claims, CredentialVersion, DisplayName, Email, MasterSecret, PortError, SessionId, SignedToken,
+    Timestamp, TokenRejected, UserId,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::jws;
+use super::jws::{self, Text};
 use super::key::{SigningKey, VerifyingKey};
 use super::key_ring::KeyRing;
+use super::key_set::{Jwks, KeySet, Swap};
 
 /// The kind that RFC 9068 section 2.1 names. No other kind of token may have it.
 const TYP: &str = "at+jwt";
@@ -58,29 +58,37 @@ impl TokenProfile {
 /// the last older verifier is gone.
 #[derive(Deserialize, Serialize)]
 struct WireClaims<'a> {
-    iss: Cow<'a, str>,
-    aud: Cow<'a, str>,
-    sub: String,
+    #[serde(borrow)]
+    iss: Text<'a>,
+    #[serde(borrow)]
+    aud: Text<'a>,
+    #[serde(borrow)]
+    sub: Text<'a>,
     iat: u64,
     nbf: u64,
     exp: u64,
-    jti: String,
-    email: Cow<'a, str>,
-    name: Cow<'a, str>,
+    #[serde(borrow)]
+    jti: Text<'a>,
+    #[serde(borrow)]
+    email: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
     cv: u64,
+    #[serde(borrow)]
+    sid: Text<'a>,
 }
 
 /// Issues access tokens: signed JWTs of `typ` `at+jwt` with a random `jti` of 128 bits.
 pub struct JwtIssuer {
-    key: SigningKey,
+    keys: KeyRing,
     profile: TokenProfile,
     entropy: Arc<dyn Entropy>,
 }
 
 impl JwtIssuer {
-    /// An issuer that signs with `key`.
-    pub fn new(key: SigningKey, profile: TokenProfile, entropy: Arc<dyn Entropy>) -> Self {
-        Self { key, profile, entropy }
+    /// An issuer that signs with the signing key of a [`KeyRing`], or with one [`SigningKey`].
+    pub fn new(keys: impl Into<KeyRing>, profile: TokenProfile, entropy: Arc<dyn Entropy>) -> Self {
+        Self { keys: keys.into(), profile, entropy }
     }
 
     fn token_id(&self) -> Result<String, PortError> {
@@ -96,26 +104,30 @@ impl TokenIssuer for JwtIssuer {
     /// [`JwtVerifier`] reads (a name of more than some 2,000 bytes).
     async fn issue(&self, claims: &Claims) -> Result<SignedToken, PortError> {
         let issued_at = claims.issued_at.as_seconds();
+        let (user_id, session_id) = (claims.user_id.to_string(), claims.session_id.to_string());
+        let token_id = self.token_id()?;
         let wire = WireClaims {
             iss: self.profile.issuer.as_str().into(),
             aud: self.profile.audience.as_str().into(),
-            sub: claims.user_id.to_string(),
+            sub: user_id.as_str().into(),
             iat: issued_at,
             nbf: issued_at,
             exp: claims.expires_at.as_seconds(),
-            jti: self.token_id()?,
+            jti: token_id.as_str().into(),
             email: claims.email.as_str().into(),
             name: claims.name.as_str().into(),
             cv: claims.credential_version.get(),
+            sid: session_id.as_str().into(),
         };
-        self.key.signer().seal(TYP, Some(self.key.kid()), &wire)
+        let key = self.keys.signing_key();
+        key.signer().seal(TYP, Some(key.kid()), &wire)
     }
 }
 
 impl fmt::Debug for JwtIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtIssuer")
-            .field("key", &self.key)
+            .field("keys", &self.keys)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
     }
@@ -131,7 +143,7 @@ impl fmt::Debug for JwtIssuer {
 /// rewritten by anybody into a second valid one. `sub` and `jti` name it.
 #[derive(Debug)]
 pub struct JwtVerifier {
-    keys: KeyRing,
+    keys: Arc<Swap<KeySet>>,
     profile: TokenProfile,
     clock_skew: Duration,
 }
@@ -157,8 +169,7 @@ impl JwtVerifier {
     /// The most that may be set: 60 s.
     pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-    /// A verifier that trusts `keys`: the one that signs, the one that signed before it for as long as
-    /// its tokens live, and the next one before it signs.
+    /// A verifier that trusts `keys` and, as long as it lives, no others.
     ///
     /// # Errors
     /// [`JwtVerifierError::NoKeys`] or [`JwtVerifierError::DuplicateKid`].
@@ -166,28 +177,44 @@ impl JwtVerifier {
         keys: impl IntoIterator<Item = VerifyingKey>,
         profile: TokenProfile,
     ) -> Result<Self, JwtVerifierError> {
-        let keys =
-            KeyRing::new(keys.into_iter().collect()).ok_or(JwtVerifierError::DuplicateKid)?;
+        let keys = KeySet::new(keys.into_iter().collect()).ok_or(JwtVerifierError::DuplicateKid)?;
         if keys.is_empty() {
             return Err(JwtVerifierError::NoKeys);
         }
-        Ok(Self { keys, profile, clock_skew: Self::DEFAULT_CLOCK_SKEW })
+        Ok(Self::over(Arc::new(Swap::new(keys)), profile))
     }
 
-    /// A verifier that trusts the Ed25519 keys of the current master secret and of the one before it,
-    /// so that tokens outlive the change from one to the other.
+    /// A verifier that trusts the Ed25519 keys of two master secrets, so that tokens outlive the change
+    /// from one to the other. In a fleet the new secret is the second one first, until every instance
+    /// has it, and only then the current one; see [`KeyRing`].
     ///
     /// # Errors
     /// [`JwtVerifierError::DuplicateKid`] if both secrets are the same.
     pub fn from_masters(
         current: &MasterSecret,
-        previous: Option<&MasterSecret>,
+        other: Option<&MasterSecret>,
         profile: TokenProfile,
     ) -> Result<Self, JwtVerifierError> {
         let keys = std::iter::once(current)
-            .chain(previous)
+            .chain(other)
             .map(|master| SigningKey::ed25519_from_master(master).verifying_key());
         Self::new(keys, profile)
+    }
+
+    /// A verifier that trusts what `ring` holds at the moment of each check: for the service whose
+    /// [`JwtIssuer`] has the same ring.
+    pub fn from_ring(ring: &KeyRing, profile: TokenProfile) -> Self {
+        Self::over(ring.keys(), profile)
+    }
+
+    /// A verifier that trusts what `jwks` holds at the moment of each check: for a service that takes
+    /// the tokens of another.
+    pub fn from_jwks(jwks: &Jwks, profile: TokenProfile) -> Self {
+        Self::over(jwks.keys(), profile)
+    }
+
+    const fn over(keys: Arc<Swap<KeySet>>, profile: TokenProfile) -> Self {
+        Self { keys, profile, clock_skew: Self::DEFAULT_CLOCK_SKEW }
     }
 
     /// The same verifier with another figure for how far `iat` and `nbf` may lie ahead.
@@ -202,16 +229,10 @@ impl JwtVerifier {
         Ok(self)
     }
 
-    /// The trusted keys as a JSON Web Key Set (RFC 7517 section 5), to publish for other services.
-    /// Public members only.
-    pub fn jwks(&self) -> String {
-        self.keys.jwks()
-    }
-
     fn is_ours_and_current(&self, claims: &WireClaims<'_>, now: Timestamp) -> bool {
         let ahead = now + self.clock_skew;
-        claims.iss == self.profile.issuer
-            && claims.aud == self.profile.audience
+        *claims.iss == self.profile.issuer
+            && *claims.aud == self.profile.audience
             && Timestamp::from_seconds(claims.iat) <= ahead
             && Timestamp::from_seconds(claims.nbf) <= ahead
             && now < Timestamp::from_seconds(claims.exp)
@@ -220,13 +241,20 @@ impl JwtVerifier {
 }
 
 impl TokenVerifier for JwtVerifier {
+    fn jwks(&self) -> String {
+        self.keys.get().to_jwks()
+    }
+
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
-        let wire: WireClaims<'_> = jws::open(token, |kid| self.keys.named(kid))?.claims(TYP)?;
+        let keys = self.keys.get();
+        let opened = jws::open(token, |kid| keys.named(kid?))?;
+        let wire: WireClaims<'_> = opened.claims(TYP)?;
         if !self.is_ours_and_current(&wire, now) {
             return Err(TokenRejected);
         }
         Ok(Claims {
             user_id: UserId::parse(&wire.sub).map_err(|_| TokenRejected)?,
+            session_id: SessionId::parse(&wire.sid).map_err(|_| TokenRejected)?,
             email: Email::parse(&wire.email).map_err(|_| TokenRejected)?,
             // As on the row, where an old name may break a rule that came after it.
             name: DisplayName::from_stored(wire.name.into_owned()),

@@ -2,18 +2,16 @@ use std::fmt;
 
 use auth_domain::{MasterSecret, Purpose};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    KeyPair as _, ParsedPublicKey,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::EncodingKey;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::jws::{Algorithm, Signer, Verifier, encode};
+use super::jws::{Algorithm, Signer, Verifier, decode, encode};
 
 /// A private key that signs access tokens: Ed25519 (`EdDSA`) or P-256 (`ES256`).
 ///
@@ -106,7 +104,7 @@ impl SigningKey {
         let x = pair.public_key().as_ref().try_into().ok()?;
         Some(Self {
             signer: Signer::new(Algorithm::EdDsa, EncodingKey::from_ed_der(pkcs8)),
-            verifying: VerifyingKey::new(PublicKey::Ed25519 { x }, None),
+            verifying: VerifyingKey::new(PublicKey::Ed25519 { x }, None)?,
         })
     }
 
@@ -117,7 +115,7 @@ impl SigningKey {
         let (x, y) = (*x, y.try_into().ok()?);
         Some(Self {
             signer: Signer::new(Algorithm::Es256, EncodingKey::from_ec_der(pkcs8)),
-            verifying: VerifyingKey::new(PublicKey::P256 { x, y }, None),
+            verifying: VerifyingKey::new(PublicKey::P256 { x, y }, None)?,
         })
     }
 }
@@ -141,7 +139,7 @@ impl VerifyingKey {
         let jwk: Jwk = serde_json::from_str(json).map_err(|_| KeyError::PublicKey)?;
         let public = jwk.public_key().ok_or(KeyError::PublicKey)?;
         if jwk.allows(public.algorithm()) {
-            Ok(Self::new(public, jwk.kid))
+            Self::new(public, jwk.kid).ok_or(KeyError::PublicKey)
         } else {
             Err(KeyError::PublicKey)
         }
@@ -170,12 +168,10 @@ impl VerifyingKey {
         &self.verifier
     }
 
-    fn new(public: PublicKey, kid: Option<String>) -> Self {
-        Self {
-            kid: kid.unwrap_or_else(|| public.thumbprint()),
-            verifier: public.verifier(),
-            public,
-        }
+    /// `None` for a point that is not on its curve.
+    fn new(public: PublicKey, kid: Option<String>) -> Option<Self> {
+        let verifier = public.verifier()?;
+        Some(Self { kid: kid.unwrap_or_else(|| public.thumbprint()), verifier, public })
     }
 }
 
@@ -205,12 +201,11 @@ impl PublicKey {
         }
     }
 
-    fn verifier(&self) -> Verifier {
-        let key = match self {
-            Self::Ed25519 { x } => DecodingKey::from_ed_der(x),
-            Self::P256 { x, y } => DecodingKey::from_ec_der(&uncompressed(x, y)),
-        };
-        Verifier::new(self.algorithm(), key)
+    fn verifier(&self) -> Option<Verifier> {
+        match self {
+            Self::Ed25519 { x } => Verifier::ed25519(x),
+            Self::P256 { x, y } => Verifier::p256(&uncompressed(x, y)),
+        }
     }
 
     fn required_members(&self) -> serde_json::Value {
@@ -264,11 +259,7 @@ impl Jwk {
         let x = coordinate(&self.x)?;
         match (self.kty.as_str(), self.crv.as_str(), &self.y) {
             ("OKP", "Ed25519", None) => Some(PublicKey::Ed25519 { x }),
-            ("EC", "P-256", Some(y)) => {
-                let y = coordinate(y)?;
-                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, uncompressed(&x, &y)).ok()?;
-                Some(PublicKey::P256 { x, y })
-            }
+            ("EC", "P-256", Some(y)) => Some(PublicKey::P256 { x, y: coordinate(y)? }),
             _ => None,
         }
     }
@@ -281,6 +272,5 @@ impl Jwk {
 }
 
 fn coordinate(text: &str) -> Option<[u8; 32]> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
-    bytes.try_into().ok()
+    decode(text).ok()?.try_into().ok()
 }

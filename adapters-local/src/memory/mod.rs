@@ -7,6 +7,7 @@ mod events;
 mod mailbox;
 mod rate_limiter;
 mod reset_tokens;
+mod sessions;
 mod users;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ pub use events::MemoryEvents;
 pub use mailbox::{MailFault, Mailbox};
 pub use rate_limiter::MemoryRateLimiter;
 pub use reset_tokens::MemoryResetTokens;
+pub use sessions::MemorySessions;
 pub use users::MemoryUsers;
 
 /// No holder of a lock here can panic half-way through a change, so a poisoned lock guards whole data.

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use auth_domain::ports::{Put, ResetTokenStore};
-use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
+use auth_domain::{Email, PortError, ResetRecord, Timestamp, TokenDigest, UserId};
 
 use super::locked;
 
@@ -60,5 +60,16 @@ impl ResetTokenStore for MemoryResetTokens {
             row.used = true;
             row.clone()
         }))
+    }
+
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
+        let mut rows = locked(&self.rows);
+        if let Some(of_address) = rows.get_mut(email) {
+            of_address.retain(|row| row.user_id != user_id);
+            if of_address.is_empty() {
+                rows.remove(email);
+            }
+        }
+        Ok(())
     }
 }

@@ -2,8 +2,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
-use auth_domain::{Email, PortError, Timestamp, User, UserId};
+use auth_domain::ports::{
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
+};
+use auth_domain::{CredentialVersion, Email, PortError, Timestamp, User, UserId};
 
 use super::locked;
 
@@ -54,15 +56,34 @@ impl UserStore for MemoryUsers {
     }
 
     async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        Ok(self.change(&update.key, |user| {
+        let key = update.key.clone();
+        Ok(self.change(&key, |user| {
             if user.credential_version != update.expected {
                 return Update::Stale;
             }
-            user.password_hash = Some(update.password_hash);
-            user.credential_version = update.next;
-            user.updated_at = update.updated_at;
+            update.apply_to(user);
             Update::Updated
         }))
+    }
+
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
+        let mut rows = locked(&self.rows);
+        let moves = rows.by_email.get(&change.key.email).is_some_and(|user| {
+            user.id == change.key.id && user.credential_version == change.expected
+        });
+        if !moves {
+            return Ok(EmailUpdate::Stale);
+        }
+        if rows.by_email.contains_key(&change.new_email) {
+            return Ok(EmailUpdate::EmailTaken);
+        }
+        let Some(mut user) = rows.by_email.remove(&change.key.email) else {
+            return Ok(EmailUpdate::Stale);
+        };
+        change.apply_to(&mut user);
+        rows.emails.insert(user.id, user.email.clone());
+        rows.by_email.insert(user.email.clone(), user);
+        Ok(EmailUpdate::Updated)
     }
 
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
@@ -72,9 +93,17 @@ impl UserStore for MemoryUsers {
         }))
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
         let mut rows = locked(&self.rows);
-        if rows.by_email.get(&key.email).is_none_or(|user| user.id != key.id) {
+        let is_it = |user: &User| {
+            let version = user.credential_version;
+            user.id == key.id && expected.is_none_or(|expected| version == expected)
+        };
+        if !rows.by_email.get(&key.email).is_some_and(is_it) {
             return Ok(Update::Stale);
         }
         rows.by_email.remove(&key.email);

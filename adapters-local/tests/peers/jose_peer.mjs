@@ -102,7 +102,7 @@ for (const [alg, { publicKey, privateKey }] of Object.entries(await newKeys())) 
   const claims = {
     iss: asked.issuer, aud: asked.audience, sub: randomUUID(),
     iat: now, nbf: now, exp: now + 300, jti: randomUUID(),
-    email: "bob@example.com", name: "Bob", cv: 2,
+    email: "bob@example.com", name: "Bob", cv: 2, sid: randomUUID(),
   };
   const header = { alg, typ: "at+jwt", kid: jwk.kid };
   const token = await signed(header, claims, privateKey);

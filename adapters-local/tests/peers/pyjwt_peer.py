@@ -117,7 +117,7 @@ def main():
         claims = {
             "iss": issuer, "aud": audience, "sub": str(uuid.uuid4()),
             "iat": now, "nbf": now, "exp": now + 300, "jti": uuid.uuid4().hex,
-            "email": "bob@example.com", "name": "Bob", "cv": 2,
+            "email": "bob@example.com", "name": "Bob", "cv": 2, "sid": str(uuid.uuid4()),
         }  # fmt: skip
         headers = {"typ": "at+jwt", "kid": jwk["kid"]}
         token = jwt.encode(claims, key, algorithm=alg, headers=headers)

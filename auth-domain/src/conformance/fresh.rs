@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::{
-    CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, ResetRecord, Timestamp,
-    TokenDigest, User, UserId,
+    CredentialVersion, DisplayName, Email, LimitKey, PasswordHash, ResetRecord, Session, SessionId,
+    SessionKey, Timestamp, TokenDigest, User, UserAgent, UserId,
 };
 
 /// Some moment of the year 2039.
@@ -35,6 +35,10 @@ pub(super) fn bytes<const N: usize>() -> [u8; N] {
 
 pub(super) fn user_id() -> UserId {
     UserId::from_entropy_bytes(bytes())
+}
+
+pub(super) fn session_id() -> SessionId {
+    SessionId::from_entropy_bytes(bytes())
 }
 
 pub(super) fn limit_key() -> LimitKey {
@@ -72,9 +76,26 @@ pub(super) fn user() -> User {
         password_hash: Some(password_hash()),
         credential_version: CredentialVersion::new(3),
         disabled: false,
+        email_verified_at: Some(now + Duration::from_micros(7)),
         created_at: now,
         updated_at: now + Duration::from_micros(1_000_001),
         last_login: None,
+    }
+}
+
+pub(super) fn session() -> Session {
+    let now = now();
+    Session {
+        key: SessionKey { user_id: user_id(), id: session_id() },
+        email: email(),
+        credential_version: CredentialVersion::new(3),
+        current: digest(),
+        parent: None,
+        created_at: now,
+        last_used_at: now + Duration::from_micros(1),
+        idle_expires_at: now + Duration::from_micros(3_600_000_001),
+        expires_at: now + Duration::from_micros(7_200_000_001),
+        user_agent: UserAgent::new("Law/1.0"),
     }
 }
 

@@ -49,13 +49,14 @@
 //! |---|---|---|
 //! | `UserStore` | [`user_store_conformance!`](crate::user_store_conformance) | [`user_store`] |
 //! | `ResetTokenStore` | [`reset_token_store_conformance!`](crate::reset_token_store_conformance) | [`reset_token_store`] |
+//! | `SessionStore` | [`session_store_conformance!`](crate::session_store_conformance) | [`session_store`] |
 //! | `AttemptStore` | [`attempt_store_conformance!`](crate::attempt_store_conformance) | [`attempt_store`] |
 //! | `RateLimiter` | [`rate_limiter_conformance!`](crate::rate_limiter_conformance) | [`rate_limiter`] |
 //! | `PasswordHasher` | [`password_hasher_conformance!`](crate::password_hasher_conformance) | [`password_hasher`] |
 //! | `TokenIssuer`, `TokenVerifier` | [`token_conformance!`](crate::token_conformance) | [`token`] |
 //! | `Entropy` | [`entropy_conformance!`](crate::entropy_conformance) | [`entropy`] |
 //!
-//! The first four ask for a [`Spawner`] too, since "of concurrent callers one wins" is a promise that a
+//! The first five ask for a [`Spawner`] too, since "of concurrent callers one wins" is a promise that a
 //! store can only break, or keep, when there are some: those laws start sixteen tasks at one moment,
 //! twenty times over. Looking first and writing then is found reliably where an `await` lies between the
 //! two. Where none does, as between two locks in memory, it takes a runtime with several threads, and
@@ -83,6 +84,7 @@ pub mod password_hasher;
 mod race;
 pub mod rate_limiter;
 pub mod reset_token_store;
+pub mod session_store;
 pub mod token;
 pub mod user_store;
 

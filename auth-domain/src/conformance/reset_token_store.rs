@@ -30,6 +30,7 @@ macro_rules! __reset_token_store_laws {
                 putting_a_row_again_alters_nothing,
                 putting_a_used_row_again_does_not_revive_it,
                 consuming_one_row_leaves_the_others,
+                deleting_all_rows_of_an_account_leaves_those_of_others,
             ]
             racing: [
                 of_concurrent_consumers_at_most_one_wins,
@@ -267,6 +268,27 @@ pub async fn consuming_one_row_leaves_the_others(store: &dyn ResetTokenStore) {
             "one good link of several is consumed"
         );
     }
+}
+
+/// Catches a delete that stops at a batch, leaves what was used, or takes the links of another address, or
+/// of the account that has the address now.
+pub async fn deleting_all_rows_of_an_account_leaves_those_of_others(store: &dyn ResetTokenStore) {
+    let suffix = fresh::suffix();
+    let elsewhere = fresh::reset_record_of(&fresh::email_like("jos\u{e9}", &suffix));
+    put(store, &elsewhere).await;
+    let (email, user_id) = (fresh::email_like("jose", &suffix), elsewhere.user_id);
+    done(store.delete_all(&email, user_id).await);
+    for _ in 0..60 {
+        put(store, &ResetRecord { user_id, ..fresh::reset_record_of(&email) }).await;
+    }
+    let newest_row = newest(store, &email).await.expect("sixty rows have a newest");
+    consume(store, &newest_row, newest_row.created_at).await;
+    let created_at = newest_row.created_at + INSTANT;
+    let of_the_next = ResetRecord { created_at, ..fresh::reset_record_of(&email) };
+    put(store, &of_the_next).await;
+    done(store.delete_all(&email, user_id).await);
+    assert_eq!(newest(store, &email).await, Some(of_the_next), "of the next account there");
+    assert_eq!(newest(store, &elsewhere.email).await, Some(elsewhere), "of another address");
 }
 
 /// Catches looking first and marking then, the commonest hole in reset links: two requests with one

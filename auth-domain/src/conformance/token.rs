@@ -25,6 +25,7 @@ macro_rules! __token_laws {
                 garbage_is_refused,
                 an_unsigned_token_is_refused,
                 parts_of_two_tokens_make_no_third,
+                what_is_published_is_a_key_set_without_a_private_member,
             ]
             racing: []
         }
@@ -202,6 +203,23 @@ pub async fn parts_of_two_tokens_make_no_third(
     }
 }
 
+/// Catches a signing key that is published with the verifying one, and a text that no other service can
+/// read. Members by RFC 7518 section 6 and the registry of JSON Web Key parameters.
+pub async fn what_is_published_is_a_key_set_without_a_private_member(
+    issuer: &dyn TokenIssuer,
+    verifier: &dyn TokenVerifier,
+) {
+    const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+    // A pair that makes its key at the first token has one to publish then.
+    issue(issuer, &claims()).await;
+    let set: String = verifier.jwks().chars().filter(|c| !c.is_whitespace()).collect();
+    assert!(set.starts_with('{') && set.ends_with('}'), "no JSON object is published");
+    assert!(set.contains("\"keys\":["), "no array of keys is published");
+    for member in PRIVATE {
+        assert!(!set.contains(&format!("\"{member}\":")), "the member {member} is published");
+    }
+}
+
 async fn issue(issuer: &dyn TokenIssuer, claims: &Claims) -> String {
     done(issuer.issue(claims).await).expose().to_owned()
 }
@@ -211,6 +229,7 @@ fn claims() -> Claims {
     let user = fresh::user();
     Claims {
         user_id: user.id,
+        session_id: fresh::session_id(),
         email: user.email,
         name: user.name,
         credential_version: user.credential_version,

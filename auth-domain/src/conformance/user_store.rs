@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::race::{RACERS, ROUNDS, Spawner, race, step_aside};
 use super::{done, fresh, the_one};
-use crate::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use crate::ports::{
+    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
+    UserStore,
+};
 use crate::{CredentialVersion, DisplayName, Email, PasswordHash, User, UserId};
 
 #[doc(hidden)]
@@ -29,13 +32,21 @@ macro_rules! __user_store_laws {
                 a_touch_makes_no_row,
                 a_deleted_account_is_gone_and_its_address_free,
                 a_delete_for_another_account_removes_nothing,
+                a_delete_from_another_version_removes_nothing,
                 an_account_made_anew_is_not_reached_by_the_old_key,
                 accounts_do_not_mix,
+                each_change_writes_what_it_says_and_leaves_the_rest,
+                a_moved_account_is_at_its_new_address_whole,
+                a_move_to_a_taken_address_changes_nothing,
+                a_move_from_another_version_or_of_another_account_changes_nothing,
             ]
             racing: [
                 of_concurrent_inserts_one_wins,
                 of_concurrent_changes_from_one_version_one_wins,
                 a_change_among_concurrent_logins_is_kept,
+                of_concurrent_moves_of_one_account_one_wins,
+                of_concurrent_moves_to_one_address_one_wins,
+                what_is_written_beside_a_move_is_kept,
             ]
         }
     };
@@ -221,12 +232,16 @@ pub async fn a_touch_makes_no_row(store: &dyn UserStore) {
 pub async fn a_deleted_account_is_gone_and_its_address_free(store: &dyn UserStore) {
     let user = fresh::user();
     insert(store, &user).await;
-    let deleted = done(store.delete(&key_of(&user)).await);
+    let deleted = done(store.delete(&key_of(&user), None).await);
     assert_eq!(deleted, Update::Updated, "of a deleted account");
     assert!(by_email(store, &user.email).await.is_none(), "of a deleted account");
     let by_id = by_id_sooner_or_later(store, user.id, Option::is_none).await;
     assert!(by_id.is_none(), "a deleted account is found by its id");
-    assert_eq!(done(store.delete(&key_of(&user)).await), Update::Stale, "of a deleted account");
+    assert_eq!(
+        done(store.delete(&key_of(&user), None).await),
+        Update::Stale,
+        "of a deleted account"
+    );
     let next = User { email: user.email, ..fresh::user() };
     insert(store, &next).await;
     expect_kept(store, &next).await;
@@ -236,9 +251,24 @@ pub async fn a_deleted_account_is_gone_and_its_address_free(store: &dyn UserStor
 pub async fn a_delete_for_another_account_removes_nothing(store: &dyn UserStore) {
     let user = fresh::user();
     insert(store, &user).await;
-    let deleted = done(store.delete(&with_other_id(&user)).await);
+    let deleted = done(store.delete(&with_other_id(&user), None).await);
     assert_eq!(deleted, Update::Stale, "a delete for another account");
     expect_kept(store, &user).await;
+}
+
+/// Catches a delete without its condition: one that a thief began would land after the owner's reset.
+pub async fn a_delete_from_another_version_removes_nothing(store: &dyn UserStore) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let version = user.credential_version;
+    for other in [CredentialVersion::new(version.get() - 1), version.next()] {
+        let deleted = done(store.delete(&key_of(&user), Some(other)).await);
+        assert_eq!(deleted, Update::Stale, "a delete from another version");
+    }
+    expect_kept(store, &user).await;
+    let deleted = done(store.delete(&key_of(&user), Some(version)).await);
+    assert_eq!(deleted, Update::Updated, "a delete from the version that it has");
+    assert!(by_email(store, &user.email).await.is_none(), "of a deleted account");
 }
 
 /// Catches a store that remembers an address and not whose it is: a reset link of the former owner
@@ -247,7 +277,7 @@ pub async fn an_account_made_anew_is_not_reached_by_the_old_key(store: &dyn User
     let former = fresh::user();
     insert(store, &former).await;
     assert_eq!(
-        done(store.delete(&key_of(&former)).await),
+        done(store.delete(&key_of(&former), None).await),
         Update::Updated,
         "with the key of the former account"
     );
@@ -256,7 +286,7 @@ pub async fn an_account_made_anew_is_not_reached_by_the_old_key(store: &dyn User
     let old_key = key_of(&former);
     let changed = done(store.update_credentials(change_of(&former)).await);
     let touched = done(store.touch_last_login(&old_key, fresh::now()).await);
-    let deleted = done(store.delete(&old_key).await);
+    let deleted = done(store.delete(&old_key, None).await);
     assert_eq!(
         [changed, touched, deleted],
         [Update::Stale; 3],
@@ -282,7 +312,7 @@ pub async fn accounts_do_not_mix(store: &dyn UserStore) {
         "of one account among look-alikes"
     );
     assert_eq!(
-        done(store.delete(&key_of(&users[3])).await),
+        done(store.delete(&key_of(&users[3]), None).await),
         Update::Updated,
         "of one account among look-alikes"
     );
@@ -292,6 +322,85 @@ pub async fn accounts_do_not_mix(store: &dyn UserStore) {
             expect_kept(store, user).await;
         }
     }
+}
+
+/// Catches a change that is written as another, in part, or with more than it says.
+pub async fn each_change_writes_what_it_says_and_leaves_the_rest(store: &dyn UserStore) {
+    let at = fresh::now();
+    let unverified = User { email_verified_at: None, ..fresh::user() };
+    let without_password = User { password_hash: None, disabled: true, ..fresh::user() };
+    for mut user in [fresh::user(), unverified, without_password] {
+        insert(store, &user).await;
+        for change in [
+            CredentialChange::PasswordHashByMail(fresh::password_hash(), at),
+            CredentialChange::Disabled(true),
+            CredentialChange::Nothing,
+            CredentialChange::PasswordRemoved,
+            CredentialChange::EmailVerified(at + Duration::from_micros(1)),
+            CredentialChange::Disabled(false),
+            CredentialChange::PasswordHash(fresh::password_hash()),
+            CredentialChange::PasswordHashByMail(fresh::password_hash(), fresh::now()),
+        ] {
+            let update = CredentialUpdate { change, ..change_of(&user) };
+            user = changed(user, &update);
+            assert_eq!(done(store.update_credentials(update).await), Update::Updated);
+            expect_kept(store, &user).await;
+        }
+    }
+}
+
+/// Catches a move that leaves a row behind, loses a field, or keeps the old address taken.
+pub async fn a_moved_account_is_at_its_new_address_whole(store: &dyn UserStore) {
+    let used = User { last_login: Some(fresh::now()), email_verified_at: None, ..fresh::user() };
+    let bare = User { password_hash: None, disabled: true, ..fresh::user() };
+    for user in [used, bare] {
+        insert(store, &user).await;
+        let change = move_of(&user, fresh::email());
+        let after = moved(user.clone(), &change);
+        assert_eq!(done(store.change_email(change).await), EmailUpdate::Updated, "a good move");
+        expect_kept(store, &after).await;
+        assert!(by_email(store, &user.email).await.is_none(), "the account is at both addresses");
+        let at_new =
+            |found: &Option<User>| found.as_ref().is_some_and(|found| found.email == after.email);
+        let by_id = by_id_sooner_or_later(store, user.id, at_new).await;
+        expect_same(by_id.as_ref(), &after);
+        let next = User { email: user.email, ..fresh::user() };
+        insert(store, &next).await;
+        expect_kept(store, &next).await;
+    }
+}
+
+/// Catches a move that overwrites: whoever confirmed an address would own the account that has it.
+pub async fn a_move_to_a_taken_address_changes_nothing(store: &dyn UserStore) {
+    let (user, owner) = (fresh::user(), fresh::user());
+    insert(store, &user).await;
+    insert(store, &owner).await;
+    let answer = done(store.change_email(move_of(&user, owner.email.clone())).await);
+    assert_eq!(answer, EmailUpdate::EmailTaken, "a move to a taken address");
+    expect_kept(store, &user).await;
+    expect_kept(store, &owner).await;
+}
+
+/// Catches a move without its condition: a link from before a reset would still take the account away.
+pub async fn a_move_from_another_version_or_of_another_account_changes_nothing(
+    store: &dyn UserStore,
+) {
+    let user = fresh::user();
+    insert(store, &user).await;
+    let target = fresh::email();
+    let good = move_of(&user, target.clone());
+    let older = CredentialVersion::new(user.credential_version.get() - 1);
+    for stale in [
+        EmailChange { expected: older, ..good.clone() },
+        EmailChange { expected: good.next, next: good.next.next(), ..good.clone() },
+        EmailChange { key: with_other_id(&user), ..good.clone() },
+        EmailChange { key: key_of(&fresh::user()), ..good },
+    ] {
+        let answer = done(store.change_email(stale).await);
+        assert_eq!(answer, EmailUpdate::Stale, "a move from another version or account");
+    }
+    expect_kept(store, &user).await;
+    assert!(by_email(store, &target).await.is_none(), "a move from another version or account");
 }
 
 /// Catches looking first and inserting then: two people would register one address, and the second
@@ -363,6 +472,99 @@ pub async fn a_change_among_concurrent_logins_is_kept(
     }
 }
 
+/// Catches a move in two steps: an account at two addresses, or at none.
+pub async fn of_concurrent_moves_of_one_account_one_wins(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let user = fresh::user();
+        insert(&*store, &user).await;
+        let moves: Vec<_> = (0..RACERS).map(|_| move_of(&user, fresh::email())).collect();
+        let answers = race_of_moves(&store, spawner, &moves).await;
+        let winner = the_one(&answers, &EmailUpdate::Updated);
+        expect_kept(&*store, &moved(user.clone(), &moves[winner])).await;
+        assert!(
+            by_email(&*store, &user.email).await.is_none(),
+            "the account is at its old address"
+        );
+        for loser in (0..RACERS).filter(|racer| *racer != winner) {
+            let left = by_email(&*store, &moves[loser].new_email).await;
+            assert!(left.is_none(), "the account is at two addresses");
+        }
+    }
+}
+
+/// Catches looking first whether the new address is free: two accounts would be one.
+pub async fn of_concurrent_moves_to_one_address_one_wins(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for _ in 0..ROUNDS {
+        let target = fresh::email();
+        let users: Vec<_> = (0..RACERS).map(|_| fresh::user()).collect();
+        let mut moves = Vec::new();
+        for user in &users {
+            insert(&*store, user).await;
+            moves.push(move_of(user, target.clone()));
+        }
+        let answers = race_of_moves(&store, spawner, &moves).await;
+        let winner = the_one(&answers, &EmailUpdate::Updated);
+        for (racer, user) in users.into_iter().enumerate() {
+            if racer == winner {
+                expect_kept(&*store, &moved(user, &moves[racer])).await;
+            } else {
+                assert_eq!(answers[racer], EmailUpdate::EmailTaken, "of a move that lost");
+                expect_kept(&*store, &user).await;
+            }
+        }
+    }
+}
+
+/// Catches a move that carries over what it had read: a login's new hash beside it would be lost; and a
+/// change that writes back what it had read: the account would be at its old address as well.
+pub async fn what_is_written_beside_a_move_is_kept(
+    store: Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+) {
+    for round in 0..ROUNDS {
+        let user = fresh::user();
+        insert(&*store, &user).await;
+        let rehash = CredentialUpdate { next: user.credential_version, ..change_of(&user) };
+        let change = move_of(&user, fresh::email());
+        // Each of the two starts first in half of the rounds.
+        let racers = (0..2).map(|n| {
+            let (store, rehash, change) = (Arc::clone(&store), rehash.clone(), change.clone());
+            async move {
+                if n == round % 2 {
+                    done(store.update_credentials(rehash).await) == Update::Updated
+                } else {
+                    done(store.change_email(change).await) == EmailUpdate::Updated
+                }
+            }
+        });
+        let answers = race(spawner, racers.collect()).await;
+        let (rehashed, is_moved) = (answers[round % 2], answers[1 - round % 2]);
+        assert!(is_moved, "what keeps the version made a move stale");
+        let old = user.email.clone();
+        let before = if rehashed { changed(user, &rehash) } else { user };
+        expect_kept(&*store, &moved(before, &change)).await;
+        assert!(by_email(&*store, &old).await.is_none(), "the account is at two addresses");
+    }
+}
+
+async fn race_of_moves(
+    store: &Arc<dyn UserStore>,
+    spawner: &dyn Spawner,
+    moves: &[EmailChange],
+) -> Vec<EmailUpdate> {
+    let racers = moves.iter().cloned().map(|change| {
+        let store = Arc::clone(store);
+        async move { done(store.change_email(change).await) }
+    });
+    race(spawner, racers.collect()).await
+}
+
 async fn insert(store: &dyn UserStore, user: &User) {
     let answer = done(store.insert(user.clone()).await);
     assert_eq!(answer, Insert::Inserted, "a free address was refused");
@@ -404,6 +606,7 @@ fn expect_same(found: Option<&User>, user: &User) {
         ("password_hash", text(&found.password_hash) == text(&user.password_hash)),
         ("credential_version", found.credential_version == user.credential_version),
         ("disabled", found.disabled == user.disabled),
+        ("email_verified_at", found.email_verified_at == user.email_verified_at),
         ("created_at", found.created_at == user.created_at),
         ("updated_at", found.updated_at == user.updated_at),
         ("last_login", found.last_login == user.last_login),
@@ -427,16 +630,43 @@ fn change_of(user: &User) -> CredentialUpdate {
         key: key_of(user),
         expected: user.credential_version,
         next: user.credential_version.next(),
-        password_hash: fresh::password_hash(),
+        change: CredentialChange::PasswordHash(fresh::password_hash()),
         updated_at: user.updated_at + Duration::from_micros(3_600_000_001),
     }
 }
 
-fn changed(user: User, update: &CredentialUpdate) -> User {
+fn move_of(user: &User, new_email: Email) -> EmailChange {
+    EmailChange {
+        key: key_of(user),
+        expected: user.credential_version,
+        next: user.credential_version.next(),
+        new_email,
+        at: user.updated_at + Duration::from_micros(3_600_000_001),
+    }
+}
+
+fn moved(user: User, change: &EmailChange) -> User {
     User {
-        password_hash: Some(update.password_hash.clone()),
-        credential_version: update.next,
-        updated_at: update.updated_at,
+        email: change.new_email.clone(),
+        credential_version: change.next,
+        updated_at: change.at,
+        email_verified_at: Some(change.at),
         ..user
     }
+}
+
+fn changed(user: User, update: &CredentialUpdate) -> User {
+    let mut user = User { credential_version: update.next, updated_at: update.updated_at, ..user };
+    match update.change.clone() {
+        CredentialChange::Nothing => {}
+        CredentialChange::Disabled(disabled) => user.disabled = disabled,
+        CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
+        CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
+        CredentialChange::PasswordHashByMail(hash, at) => {
+            user.password_hash = Some(hash);
+            user.email_verified_at.get_or_insert(at);
+        }
+        CredentialChange::PasswordRemoved => user.password_hash = None,
+    }
+    user
 }

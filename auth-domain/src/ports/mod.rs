@@ -16,6 +16,7 @@ mod mailer;
 mod password_hasher;
 mod rate_limiter;
 mod reset_token_store;
+mod session_store;
 mod token;
 mod user_store;
 
@@ -28,8 +29,12 @@ pub use mailer::Mailer;
 pub use password_hasher::{HashSlot, PasswordHasher, Reservation, Verification};
 pub use rate_limiter::{RateDecision, RateLimiter};
 pub use reset_token_store::{Put, ResetTokenStore};
+pub use session_store::{Rotated, Rotation, SessionStore};
 pub use token::{TokenIssuer, TokenVerifier};
-pub use user_store::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+pub use user_store::{
+    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
+    UserStore,
+};
 
 #[cfg(test)]
 pub(crate) use {
@@ -39,6 +44,7 @@ pub(crate) use {
     password_hasher::{MockHashSlot, MockPasswordHasher},
     rate_limiter::MockRateLimiter,
     reset_token_store::MockResetTokenStore,
+    session_store::MockSessionStore,
     token::{MockTokenIssuer, MockTokenVerifier},
     user_store::MockUserStore,
 };

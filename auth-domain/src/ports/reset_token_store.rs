@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::{Email, PortError, ResetRecord, Timestamp, TokenDigest};
+use crate::{Email, PortError, ResetRecord, Timestamp, TokenDigest, UserId};
 
 /// What came of putting a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,4 +46,11 @@ pub trait ResetTokenStore: Send + Sync {
         digest: TokenDigest,
         now: Timestamp,
     ) -> Result<Option<ResetRecord>, PortError>;
+
+    /// Removes all rows of an account at an address that were there when it was called. Rows of another
+    /// account, which has the address now, stay.
+    ///
+    /// # Errors
+    /// Some may be left.
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError>;
 }

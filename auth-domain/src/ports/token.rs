@@ -22,4 +22,8 @@ pub trait TokenVerifier: Send + Sync {
     /// # Errors
     /// [`TokenRejected`] for everything else.
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenRejected>;
+
+    /// The keys that it trusts as a JSON Web Key Set (RFC 7517 section 5), to publish for other services:
+    /// public members only. An empty set where it trusts a shared secret.
+    fn jwks(&self) -> String;
 }

@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use super::session::{Current, NotCurrent};
 use super::{Auth, Subject};
 use crate::{Claims, ErrorCode, EventKind, PortError, TokenCheck, TokenRejected};
 
@@ -7,7 +8,7 @@ use crate::{Claims, ErrorCode, EventKind, PortError, TokenCheck, TokenRejected};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AuthenticateError {
-    /// The user store failed; only where [`TokenCheck::Strict`] is chosen.
+    /// A store failed; only where a strict [`TokenCheck`] is chosen.
     #[error(transparent)]
     Port(#[from] PortError),
     /// Not a valid access token, or (strict) no longer its account's.
@@ -25,12 +26,22 @@ impl AuthenticateError {
     }
 }
 
+impl From<NotCurrent> for AuthenticateError {
+    fn from(error: NotCurrent) -> Self {
+        match error {
+            NotCurrent::Port(error) => Self::Port(error),
+            NotCurrent::Rejected(rejected) => Self::Rejected(rejected),
+        }
+    }
+}
+
 impl Auth {
     /// Who bears this access token.
     ///
     /// With [`TokenCheck::TokenOnly`] this is computation alone, and a token is good until it expires,
     /// whatever became of its account. With [`TokenCheck::Strict`] the account is read too, and must
-    /// still be there, enabled, and at the credential version that the token was issued under.
+    /// still be there, enabled, and at the credential version that the token was issued under. With
+    /// [`TokenCheck::StrictSession`] session and account are read, and both must be alive.
     ///
     /// # Errors
     /// [`AuthenticateError`].
@@ -48,17 +59,29 @@ impl Auth {
 
     async fn try_authenticate(&self, token: &str) -> Result<Claims, AuthenticateError> {
         let claims = self.ports().token_verifier.verify(token, self.now())?;
-        if self.settings().token_check == TokenCheck::Strict {
-            let found = self.readable(&claims.email, Subject::default()).await?;
-            let current = found.is_some_and(|user| {
-                user.id == claims.user_id
-                    && user.credential_version == claims.credential_version
-                    && !user.disabled
-            });
-            if !current {
-                return Err(TokenRejected.into());
+        match self.settings().token_check {
+            TokenCheck::TokenOnly => {}
+            TokenCheck::Strict => self.check_account(&claims).await?,
+            TokenCheck::StrictSession => {
+                let Current { user, .. } = self.current(&claims).await?;
+                if user.credential_version != claims.credential_version {
+                    return Err(TokenRejected.into());
+                }
             }
         }
         Ok(claims)
+    }
+
+    async fn check_account(&self, claims: &Claims) -> Result<(), AuthenticateError> {
+        let found = self.readable(&claims.email, Subject::default()).await?;
+        let stands =
+            found.is_some_and(|user| user.stands_at(claims.user_id, claims.credential_version));
+        if stands { Ok(()) } else { Err(TokenRejected.into()) }
+    }
+
+    /// The keys that access tokens are checked with, as a JSON Web Key Set (RFC 7517 section 5): for
+    /// services that check them without asking. Public members only.
+    pub fn jwks(&self) -> String {
+        self.ports().token_verifier.jwks()
     }
 }

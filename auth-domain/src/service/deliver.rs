@@ -4,11 +4,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Auth, Subject, is_corrupt};
+use crate::link::LinkClaims;
 use crate::ports::{Put, RateDecision};
 use crate::{
-    CredentialVersion, Email, EventKind, Locale, MailContent, MailJob, OutgoingEmail,
-    PasswordChangedMail, PasswordResetMail, PortError, RequestContext, ResetRecord, ResetToken,
-    Timestamp, User, UserId,
+    CredentialVersion, Email, EmailChangeToken, EventKind, LinkMail, Locale, MailContent, MailJob,
+    NoticeMail, OutgoingEmail, PortError, RateLimit, RequestContext, ResetRecord, ResetToken,
+    Settings, Timestamp, User, UserId, VerificationToken,
 };
 
 /// What came of a mail job that is done.
@@ -29,6 +30,8 @@ pub enum SkipReason {
     Disabled,
     /// The link would have expired before it was sent.
     Expired,
+    /// The account has been confirmed already, or is there already.
+    AlreadyVerified,
     /// The address, or everyone together, had enough mails; what was sent before stays good.
     MailCap,
     /// The change that the notice tells of did not happen.
@@ -76,11 +79,21 @@ impl From<PortError> for DeliveryError {
     }
 }
 
+/// When a mail was asked for, and in which language.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Timestamp,
+    locale: Locale,
+}
+
 /// The change that a notice tells of.
 struct Change {
     version: CredentialVersion,
     at: Timestamp,
 }
+
+/// What a deletion leads to: no later version, and no session that outlives it.
+const LAST: CredentialVersion = CredentialVersion::new(u64::MAX);
 
 /// A change that is not seen by then was never made: its request ended between queueing the notice and
 /// writing.
@@ -94,21 +107,8 @@ impl Auth {
     /// # Errors
     /// [`DeliveryError`]: a transient one asks to be run again later.
     pub async fn deliver(&self, job: &MailJob) -> Result<Delivery, DeliveryError> {
-        let (MailJob::PasswordReset { email, .. } | MailJob::PasswordChanged { email, .. }) = job;
-        let mut subject = self.subject(Some(email), &RequestContext::new());
-        let outcome = match job {
-            MailJob::PasswordReset { id, requested_at, locale, .. } => {
-                let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
-                self.deliver_reset(token, *requested_at, *locale, &mut subject).await
-            }
-            MailJob::PasswordChanged {
-                user_id, credential_version, changed_at, locale, ..
-            } => {
-                subject.user_id = Some(*user_id);
-                let change = Change { version: *credential_version, at: *changed_at };
-                self.deliver_notice(email, *user_id, change, *locale).await
-            }
-        };
+        let mut subject = self.subject(Some(job.email()), &RequestContext::new());
+        let outcome = self.try_deliver(job, &mut subject).await;
         let kind = match &outcome {
             Ok(Delivery::Sent) => EventKind::MailSent,
             Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
@@ -120,6 +120,60 @@ impl Auth {
         };
         self.record(subject, kind);
         outcome
+    }
+
+    async fn try_deliver(
+        &self,
+        job: &MailJob,
+        subject: &mut Subject,
+    ) -> Result<Delivery, DeliveryError> {
+        let templates = &self.settings().templates;
+        match job {
+            MailJob::PasswordReset { id, email, requested_at, locale } => {
+                let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
+                self.deliver_reset(token, *requested_at, *locale, subject).await
+            }
+            MailJob::VerifyEmail { email, registered, requested_at, locale } => {
+                let asked = Asked { at: *requested_at, locale: *locale };
+                self.deliver_verification(email, *registered, asked, subject).await
+            }
+            MailJob::ConfirmNewEmail {
+                email,
+                new_email,
+                user_id,
+                credential_version,
+                requested_at,
+                locale,
+            } => {
+                subject.user_id = Some(*user_id);
+                let asked = Asked { at: *requested_at, locale: *locale };
+                let claims = self.link_claims(email, *user_id, *credential_version, *requested_at);
+                self.deliver_confirmation(claims, new_email, asked, *subject).await
+            }
+            MailJob::PasswordChanged { email, user_id, credential_version, changed_at, locale } => {
+                subject.user_id = Some(*user_id);
+                let change = Change { version: *credential_version, at: *changed_at };
+                let content = || templates.password_changed(&NoticeMail { locale: *locale });
+                self.deliver_notice(email, *user_id, change, content).await
+            }
+            MailJob::EmailChanged { email, user_id, credential_version, changed_at, locale } => {
+                subject.user_id = Some(*user_id);
+                let change = Change { version: *credential_version, at: *changed_at };
+                let content = || templates.email_changed(&NoticeMail { locale: *locale });
+                self.deliver_farewell(email, *user_id, change, content).await
+            }
+            MailJob::AccountDeleted { email, user_id, deleted_at, locale } => {
+                subject.user_id = Some(*user_id);
+                let change = Change { version: LAST, at: *deleted_at };
+                let content = || templates.account_deleted(&NoticeMail { locale: *locale });
+                // It moved away instead.
+                if self.ports().users.find_by_id(*user_id).await?.is_some_and(|u| u.email != *email)
+                {
+                    return Ok(Delivery::Skipped(SkipReason::NeverHappened));
+                }
+                self.deliver_farewell(email, *user_id, change, content).await
+            }
+        }
     }
 
     async fn deliver_reset(
@@ -147,9 +201,9 @@ impl Auth {
         if let Some(reason) = self.put_record(record, *subject).await? {
             return Ok(Delivery::Skipped(reason));
         }
-        let mail = PasswordResetMail {
+        let mail = LinkMail {
             locale,
-            link: self.settings().reset_link_base.link(&token),
+            link: self.settings().reset_link_base.link(&token.expose()),
             life: self.settings().reset_link_life,
         };
         self.send(token.email(), self.settings().templates.password_reset(&mail)).await
@@ -172,7 +226,7 @@ impl Auth {
             }
             _ => {}
         }
-        if !self.within_mail_caps(&record.email, subject).await? {
+        if !self.within_mail_caps("reset", &record.email, subject).await? {
             return Ok(Some(SkipReason::MailCap));
         }
         // Already there although it is not the newest: this job ran before, and so did a later one.
@@ -180,12 +234,133 @@ impl Auth {
         Ok((put == Put::AlreadyThere).then_some(SkipReason::Superseded))
     }
 
-    async fn within_mail_caps(&self, email: &Email, subject: Subject) -> Result<bool, PortError> {
+    /// Each kind of mail has caps of its own: what strangers ask for must not keep an owner from his reset
+    /// link.
+    async fn within_mail_caps(
+        &self,
+        kind: &str,
+        email: &Email,
+        subject: Subject,
+    ) -> Result<bool, PortError> {
         let limits = &self.settings().limits;
-        let address = self.limit_key("mail-address", email.as_str());
-        let everyone = self.limit_key("mail-global", "");
+        let address = self.limit_key("mail-address", &format!("{kind} {}", email.as_str()));
+        let everyone = self.limit_key("mail-global", kind);
         Ok(self.hit(address, limits.mails_per_address, subject).await? == RateDecision::Allow
             && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow)
+    }
+
+    /// As the caps say; but a job that runs again, because its mail could not be sent, is counted once.
+    async fn may_mail(
+        &self,
+        kind: &str,
+        email: &Email,
+        asked_at: Timestamp,
+        subject: Subject,
+    ) -> Result<bool, PortError> {
+        let job = format!("{kind} {} {}", asked_at.as_micros(), email.as_str());
+        let once = RateLimit::new(1, self.settings().verification_link_life);
+        let first = self.hit(self.limit_key("mail-job", &job), Some(once), subject).await?;
+        Ok(first != RateDecision::Allow || self.within_mail_caps(kind, email, subject).await?)
+    }
+
+    /// The link that confirms an address. Somebody who signed up with an address that has an account
+    /// gets no link to confirm that with: its owner is told that he has one.
+    async fn deliver_verification(
+        &self,
+        email: &Email,
+        registered: Option<UserId>,
+        asked: Asked,
+        subject: &mut Subject,
+    ) -> Result<Delivery, DeliveryError> {
+        let expires_at = asked.at + self.settings().verification_link_life;
+        if self.now() >= expires_at {
+            return Ok(Delivery::Skipped(SkipReason::Expired));
+        }
+        let Some(user) = self.ports().users.find_by_email(email).await? else {
+            return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
+        };
+        subject.user_id = Some(user.id);
+        let another = registered.is_some_and(|id| id != user.id);
+        if user.disabled {
+            return Ok(Delivery::Skipped(SkipReason::Disabled));
+        }
+        if !another && user.email_verified_at.is_some() {
+            return Ok(Delivery::Skipped(SkipReason::AlreadyVerified));
+        }
+        let kind = if another { "exists" } else { "verify" };
+        if !self.may_mail(kind, email, asked.at, *subject).await? {
+            return Ok(Delivery::Skipped(SkipReason::MailCap));
+        }
+        let Settings { templates, verification_link_base, .. } = self.settings();
+        if another {
+            let notice = NoticeMail { locale: asked.locale };
+            return self.send(email, templates.account_exists(&notice)).await;
+        }
+        let claims = self.link_claims(&user.email, user.id, user.credential_version, asked.at);
+        let key = &self.inner.verification_keys.current;
+        let link = verification_link_base.link(&VerificationToken::sign(key, claims).expose());
+        let life = self.settings().verification_link_life;
+        let mail = LinkMail { locale: asked.locale, link, life };
+        self.send(email, templates.verify_email(&mail)).await
+    }
+
+    /// The link that moves an account. Whether the new address is free is looked at when it is used:
+    /// its reader is the one who may learn it.
+    async fn deliver_confirmation(
+        &self,
+        claims: LinkClaims,
+        new_email: &Email,
+        asked: Asked,
+        subject: Subject,
+    ) -> Result<Delivery, DeliveryError> {
+        if self.now() >= claims.expires_at {
+            return Ok(Delivery::Skipped(SkipReason::Expired));
+        }
+        let found = self.ports().users.find_by_email(&claims.email).await?;
+        let current = found.is_some_and(|user| {
+            user.id == claims.user_id && user.credential_version == claims.credential_version
+        });
+        if !current {
+            return Ok(Delivery::Skipped(SkipReason::Superseded));
+        }
+        if !self.may_mail("move", new_email, asked.at, subject).await? {
+            return Ok(Delivery::Skipped(SkipReason::MailCap));
+        }
+        let Settings { templates, email_change_link_base, .. } = self.settings();
+        let key = &self.inner.email_change_keys.current;
+        let token = EmailChangeToken::sign(key, claims, new_email.clone());
+        let link = email_change_link_base.link(&token.expose());
+        let life = self.settings().verification_link_life;
+        let mail = LinkMail { locale: asked.locale, link, life };
+        self.send(new_email, templates.confirm_new_email(&mail)).await
+    }
+
+    fn link_claims(
+        &self,
+        email: &Email,
+        user_id: UserId,
+        credential_version: CredentialVersion,
+        asked_at: Timestamp,
+    ) -> LinkClaims {
+        let expires_at = asked_at + self.settings().verification_link_life;
+        LinkClaims { user_id, credential_version, expires_at, email: email.clone() }
+    }
+
+    /// Tells an address that its account is gone from there, and removes what is left of it there.
+    async fn deliver_farewell(
+        &self,
+        email: &Email,
+        user_id: UserId,
+        change: Change,
+        content: impl FnOnce() -> MailContent,
+    ) -> Result<Delivery, DeliveryError> {
+        let found = self.ports().users.find_by_email(email).await?;
+        if found.is_some_and(|user| user.id == user_id) {
+            return self.deliver_notice(email, user_id, change, content).await;
+        }
+        let older_than = (change.version != LAST).then_some(change.version);
+        self.erase_leftovers(email, user_id, older_than).await?;
+        self.send(email, content()).await
     }
 
     async fn deliver_notice(
@@ -193,7 +368,7 @@ impl Auth {
         email: &Email,
         user_id: UserId,
         change: Change,
-        locale: Locale,
+        content: impl FnOnce() -> MailContent,
     ) -> Result<Delivery, DeliveryError> {
         let found = self.ports().users.find_by_email(email).await?;
         let Some(user) = found.filter(|user| user.id == user_id) else {
@@ -208,12 +383,8 @@ impl Auth {
             Ordering::Equal if user.updated_at != change.at => {
                 Ok(Delivery::Skipped(SkipReason::NeverHappened))
             }
-            Ordering::Equal | Ordering::Greater => self.send(email, self.notice(locale)).await,
+            Ordering::Equal | Ordering::Greater => self.send(email, content()).await,
         }
-    }
-
-    fn notice(&self, locale: Locale) -> MailContent {
-        self.settings().templates.password_changed(&PasswordChangedMail { locale })
     }
 
     async fn send(&self, to: &Email, content: MailContent) -> Result<Delivery, DeliveryError> {

@@ -2,11 +2,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, LoginFailure, Refusal, Subject, is_corrupt};
-use crate::ports::{CredentialUpdate, Reservation, Update, UserKey, Verification};
+use super::session::Issued;
+use super::{Auth, LoginFailure, Subject, is_corrupt, refuses};
+use crate::ports::{
+    CredentialChange, CredentialUpdate, Reservation, Update, UserKey, Verification,
+};
 use crate::{
-    Attempt, Claims, DisplayName, Email, ErrorCode, EventKind, Password, PasswordHash, PortError,
-    RequestContext, SignedToken, Timestamp, User, UserId,
+    DisplayName, Email, EmailVerification, ErrorCode, EventKind, Password, PasswordHash, PortError,
+    RefreshToken, RequestContext, SessionId, SignedToken, User, UserId,
 };
 
 /// What somebody logs in with.
@@ -39,6 +42,10 @@ pub struct Login {
     pub expires_in: Duration,
     /// A token for the systems around the one that this replaced, where an issuer for it is composed.
     pub compatibility_token: Option<SignedToken>,
+    /// The session that was opened.
+    pub session_id: SessionId,
+    /// What [`Auth::refresh`] spends for the next tokens.
+    pub refresh_token: RefreshToken,
 }
 
 /// Why nobody was logged in.
@@ -60,8 +67,8 @@ pub enum LoginError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// Unknown address, wrong password, disabled account, or one without a readable password: one
-    /// answer, and one cost.
+    /// Unknown address, wrong password, disabled account, one without a readable password, or one whose
+    /// address must be confirmed first: one answer, and one cost.
     #[error("address or password is wrong")]
     Rejected,
     /// Too many attempts at this address, whether or not it has an account. After a hundred in a row
@@ -86,15 +93,7 @@ impl LoginError {
     }
 }
 
-impl From<Refusal> for LoginError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(LoginError: Limited::RateLimited, Crowded::Overloaded);
 
 /// What the store has for an address: whom to let in on a match, or why nobody.
 struct Candidate {
@@ -108,10 +107,14 @@ impl Candidate {
         Self { stored: None, user: Err(why), user_id }
     }
 
-    fn of(found: Option<User>) -> Self {
+    fn of(found: Option<User>, verification: EmailVerification) -> Self {
+        let must_be_verified = verification == EmailVerification::RequireVerified;
         match found {
             None => Self::nobody(LoginFailure::UnknownAccount, None),
             Some(user) if user.disabled => Self::nobody(LoginFailure::Disabled, Some(user.id)),
+            Some(user) if must_be_verified && user.email_verified_at.is_none() => {
+                Self::nobody(LoginFailure::Unverified, Some(user.id))
+            }
             Some(user) => match user.password_hash.clone() {
                 None => Self::nobody(LoginFailure::NoPassword, Some(user.id)),
                 stored => Self { stored, user_id: Some(user.id), user: Ok(user) },
@@ -125,8 +128,9 @@ impl Auth {
     ///
     /// Whatever the account is like, a call counts one attempt, reads the store once and verifies once
     /// at one cost, in that order; a place to hash in is reserved first, so that an overloaded server
-    /// counts no attempt that it did not look at. A good login clears the attempts, upgrades a hash of
-    /// an older format and notes the time; none of these three can fail it.
+    /// counts no attempt that it did not look at. A good login opens a session of its own, clears the
+    /// attempts, upgrades a hash of an older format, notes the time and ends the oldest sessions beyond the
+    /// cap; none of the last four can fail it.
     ///
     /// # Errors
     /// [`LoginError`].
@@ -160,7 +164,9 @@ impl Auth {
         let LoginRequest { email, password } = request;
         self.limit_source("login", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
-        self.begin_attempt(&email, *subject).await?;
+        if let Some(retry_after) = self.begin_attempt(&email, *subject).await? {
+            return Err(LoginError::TooManyAttempts { retry_after });
+        }
         let candidate = self.find_candidate(&email, *subject).await?;
         subject.user_id = candidate.user_id;
         let verified = slot.verify(password.clone(), candidate.stored).await;
@@ -181,22 +187,22 @@ impl Auth {
             (_, Err(error)) => return Err(error.into()),
             (Ok(user), Ok(verification)) => (user, verification),
         };
-        let login = self.issue_tokens(&user).await?;
+        let (session_id, refresh_token) = self.open_session(&user, context).await?;
+        let issued = self.issue_tokens(&user, session_id).await?;
         self.after_login(&user, verification, password, *subject).await;
-        Ok(login)
-    }
-
-    async fn begin_attempt(&self, email: &Email, subject: Subject) -> Result<(), LoginError> {
-        let Some(policy) = &self.settings().attempts else {
-            return Ok(());
-        };
-        let key = self.account_key(email);
-        let answer = self.ports().attempts.begin(key, self.now(), policy).await;
-        let go_on = Attempt::Proceed { prior: 0 };
-        match answer.or_else(|error| self.without_counter(subject, error, go_on))? {
-            Attempt::Proceed { .. } => Ok(()),
-            Attempt::Wait { retry_after } => Err(LoginError::TooManyAttempts { retry_after }),
-        }
+        self.cap_sessions(&user, session_id, *subject).await;
+        let Issued { access_token, expires_in, compatibility_token } = issued;
+        let User { id: user_id, email, name, .. } = user;
+        Ok(Login {
+            user_id,
+            email,
+            name,
+            access_token,
+            expires_in,
+            compatibility_token,
+            session_id,
+            refresh_token,
+        })
     }
 
     /// A row that cannot be read shuts out its own account, and looks like no account from outside.
@@ -206,38 +212,13 @@ impl Auth {
         subject: Subject,
     ) -> Result<Candidate, PortError> {
         match self.ports().users.find_by_email(email).await {
-            Ok(found) => Ok(Candidate::of(found)),
+            Ok(found) => Ok(Candidate::of(found, self.settings().email_verification)),
             Err(error) if is_corrupt(&error) => {
                 self.record_fault(subject, &error);
                 Ok(Candidate::nobody(LoginFailure::UnreadableAccount, None))
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn issue_tokens(&self, user: &User) -> Result<Login, PortError> {
-        // Tokens count in whole seconds, so that is what they are issued and checked in.
-        let issued_at = Timestamp::from_seconds(self.now().as_seconds());
-        let expires_in = self.settings().access_token_life;
-        let mut claims = Claims {
-            user_id: user.id,
-            email: user.email.clone(),
-            name: user.name.abridged(),
-            credential_version: user.credential_version,
-            issued_at,
-            expires_at: issued_at + expires_in,
-        };
-        let access_token = self.ports().token_issuer.issue(&claims).await?;
-        let compatibility_token = match &self.ports().compatibility_issuer {
-            None => None,
-            Some(issuer) => {
-                claims.expires_at = issued_at + self.settings().compatibility_token_life;
-                Some(issuer.issue(&claims).await?)
-            }
-        };
-        let Claims { user_id, email, .. } = claims;
-        let name = user.name.clone();
-        Ok(Login { user_id, email, name, access_token, expires_in, compatibility_token })
     }
 
     async fn after_login(
@@ -285,7 +266,7 @@ impl Auth {
             key: UserKey { email: user.email.clone(), id: user.id },
             expected: user.credential_version,
             next: user.credential_version,
-            password_hash: slot.hash(password).await?,
+            change: CredentialChange::PasswordHash(slot.hash(password).await?),
             updated_at: user.updated_at,
         };
         let outcome = self.ports().users.update_credentials(update).await?;

@@ -1,13 +1,22 @@
 //! The use cases, one file each, its error beside it.
 
+mod admin;
 mod authenticate;
+mod change_email;
+mod change_password;
+mod delete_account;
 mod deliver;
 mod login;
+mod proof;
+mod refresh;
 mod register;
 mod request_password_reset;
 mod reset_password;
+mod session;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod verify_email;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,19 +24,30 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use admin::{Account, Admin, AdminError};
 pub use authenticate::AuthenticateError;
+pub use change_email::{ChangeEmailError, ChangeEmailRequest, ConfirmEmailError};
+pub use change_password::{ChangePasswordError, ChangePasswordRequest, PasswordChanged};
+pub use delete_account::DeleteAccountError;
 pub use deliver::{Delivery, DeliveryError, SkipReason};
 pub use login::{Login, LoginError, LoginRequest};
-pub use register::{RegisterError, RegisterRequest, Registered};
-pub use request_password_reset::RequestResetError;
+pub use proof::ProofError;
+pub use refresh::{RefreshError, Refreshed};
+pub use register::{RegisterError, RegisterRequest, Registered, Registration};
+pub use request_password_reset::RequestMailError;
 pub use reset_password::{ResetError, ResetRequest};
+pub use sessions::{LogoutError, SessionError, SessionInfo};
+pub use verify_email::VerifyEmailError;
 
 use crate::event::LoginFailure;
-use crate::ports::{HashSlot, RateDecision, Reservation};
+use crate::ports::{
+    CredentialChange, CredentialUpdate, HashSlot, RateDecision, Reservation, UserKey,
+};
 use crate::rate::hmac_sha256;
 use crate::{
-    AuthEvent, Email, EventKind, FailurePolicy, LimitKey, PortError, PortErrorKind, Ports, Purpose,
-    RateLimit, RequestContext, Settings, SettingsError, SourceKey, Timestamp, User, UserId,
+    AccountCall, AuthEvent, Claims, Email, ErrorCode, EventKind, FailurePolicy, LimitKey,
+    PortError, PortErrorKind, Ports, Purpose, RateLimit, RequestContext, Settings, SettingsError,
+    SourceKey, Timestamp, User, UserId,
 };
 
 /// The use cases, over the adapters of [`Ports`] and the choices of [`Settings`]. Cheap to clone; a
@@ -45,6 +65,34 @@ struct Inner {
     settings: Settings,
     limiter_key: Zeroizing<[u8; 32]>,
     reset_key: Zeroizing<[u8; 32]>,
+    email_change_keys: Keys,
+    refresh_keys: Keys,
+    verification_keys: Keys,
+}
+
+/// One purpose's key, and the one under the other master secret while that is being replaced.
+struct Keys {
+    current: Zeroizing<[u8; 32]>,
+    previous: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl Keys {
+    fn new(settings: &Settings, purpose: Purpose) -> Self {
+        let previous = settings.previous_master_secret.as_ref();
+        Self {
+            current: settings.master_secret.derive(purpose),
+            previous: previous.map(|secret| secret.derive(purpose)),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.current).chain(&self.previous).map(|key| &**key)
+    }
+
+    /// The key that something was issued under.
+    fn issuer_of(&self, issued: impl Fn(&[u8; 32]) -> bool) -> Option<&[u8; 32]> {
+        self.all().find(|key| issued(key))
+    }
 }
 
 impl fmt::Debug for Auth {
@@ -53,18 +101,69 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What several use cases refuse alike.
-enum Refusal {
-    Overloaded { retry_after: Duration },
+/// A limit by source is reached.
+enum Limited {
     RateLimited { retry_after: Duration },
     Port(PortError),
 }
 
-impl From<PortError> for Refusal {
+/// There is no place to hash in.
+enum Crowded {
+    Overloaded { retry_after: Duration },
+    Port(PortError),
+}
+
+impl From<PortError> for Limited {
     fn from(error: PortError) -> Self {
         Self::Port(error)
     }
 }
+
+impl From<PortError> for Crowded {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+/// Turns what use cases refuse alike into an error that has variants of the same names.
+macro_rules! refuses {
+    ($error:ident: $($refusal:ident::$variant:ident),+) => {$(
+        impl From<$crate::service::$refusal> for $error {
+            fn from(refusal: $crate::service::$refusal) -> Self {
+                match refusal {
+                    $crate::service::$refusal::$variant { retry_after } => {
+                        Self::$variant { retry_after }
+                    }
+                    $crate::service::$refusal::Port(error) => Self::Port(error),
+                }
+            }
+        }
+    )+};
+}
+use refuses;
+
+/// What the errors of use cases have in common.
+trait Refused {
+    /// What the client is told, and the fault behind it if there is one.
+    fn parts(&self) -> (ErrorCode, Option<&PortError>);
+}
+
+/// [`Refused`] for an error whose faults are in its variant `Port`, and in its proof if it has one.
+macro_rules! refused {
+    ($error:ident $(, $proof:ident)?) => {
+        impl $crate::service::Refused for $error {
+            fn parts(&self) -> ($crate::ErrorCode, Option<&$crate::PortError>) {
+                let fault = match self {
+                    Self::Port(error) => Some(error),
+                    $(Self::$proof(error) => error.fault(),)?
+                    _ => None,
+                };
+                (self.code(), fault)
+            }
+        }
+    };
+}
+use refused;
 
 /// Who and where, for the events of one call.
 #[derive(Clone, Copy, Default)]
@@ -85,7 +184,20 @@ impl Auth {
             settings.password_policy.with_context_words([&settings.service_name]);
         let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
         let reset_key = settings.master_secret.derive(Purpose::ResetTokens);
-        Ok(Self { inner: Arc::new(Inner { ports, settings, limiter_key, reset_key }) })
+        let email_change_keys = Keys::new(&settings, Purpose::EmailChangeLinks);
+        let refresh_keys = Keys::new(&settings, Purpose::RefreshTokens);
+        let verification_keys = Keys::new(&settings, Purpose::VerificationLinks);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                ports,
+                settings,
+                limiter_key,
+                reset_key,
+                email_change_keys,
+                refresh_keys,
+                verification_keys,
+            }),
+        })
     }
 
     fn ports(&self) -> &Ports {
@@ -123,6 +235,41 @@ impl Auth {
         }
     }
 
+    fn subject_of(&self, claims: &Claims, context: &RequestContext) -> Subject {
+        Subject { user_id: Some(claims.user_id), ..self.subject(Some(&claims.email), context) }
+    }
+
+    /// A change of an account under its next version, from now on.
+    fn bump(&self, user: &User, change: CredentialChange) -> CredentialUpdate {
+        CredentialUpdate {
+            key: UserKey { email: user.email.clone(), id: user.id },
+            expected: user.credential_version,
+            next: user.credential_version.next(),
+            change,
+            updated_at: self.now(),
+        }
+    }
+
+    /// Records what came of a call, and hands it on.
+    fn record_call<T, E: Refused>(
+        &self,
+        subject: Subject,
+        call: AccountCall,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        let kind = match outcome.as_ref().map_err(Refused::parts) {
+            Ok(_) => EventKind::AccountCallDone { call },
+            Err((code, fault)) => {
+                if let Some(fault) = fault {
+                    self.record_fault(subject, fault);
+                }
+                EventKind::AccountCallRefused { call, code }
+            }
+        };
+        self.record(subject, kind);
+        outcome
+    }
+
     fn record(&self, subject: Subject, kind: EventKind) {
         self.record_with(subject, kind, None);
     }
@@ -146,14 +293,14 @@ impl Auth {
         purpose: &str,
         limit: Option<RateLimit>,
         context: &RequestContext,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Limited> {
         let Some(source) = context.source else {
             return Ok(());
         };
         let key = self.limit_key(purpose, &SourceKey::new(source).text());
         match self.hit(key, limit, self.subject(None, context)).await? {
             RateDecision::Allow => Ok(()),
-            RateDecision::Deny { retry_after } => Err(Refusal::RateLimited { retry_after }),
+            RateDecision::Deny { retry_after } => Err(Limited::RateLimited { retry_after }),
         }
     }
 
@@ -199,10 +346,10 @@ impl Auth {
         }
     }
 
-    fn reserve_hash(&self) -> Result<Box<dyn HashSlot>, Refusal> {
+    fn reserve_hash(&self) -> Result<Box<dyn HashSlot>, Crowded> {
         match self.ports().hasher.reserve()? {
             Reservation::Slot(slot) => Ok(slot),
-            Reservation::Overloaded { retry_after } => Err(Refusal::Overloaded { retry_after }),
+            Reservation::Overloaded { retry_after } => Err(Crowded::Overloaded { retry_after }),
         }
     }
 }

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Subject};
+use super::{Auth, Subject, refuses};
 use crate::ports::Insert;
 use crate::{
-    CredentialVersion, DisplayName, Email, ErrorCode, EventKind, Password, PolicyViolation,
-    PortError, RequestContext, User, UserId,
+    CredentialVersion, DisplayName, Email, EmailVerification, ErrorCode, EventKind, MailJob,
+    Password, PolicyViolation, PortError, RegistrationMode, RequestContext, User, UserId,
 };
 
 /// What somebody signs up with.
@@ -22,6 +22,17 @@ pub struct RegisterRequest {
     pub password: Password,
     /// The name.
     pub name: DisplayName,
+}
+
+/// What came of a good sign-up.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "callers must decide on both")]
+pub enum Registration {
+    /// The account is made.
+    Made(Registered),
+    /// Whether it is made is said only by a mail to the address, since
+    /// [`RegistrationMode::Private`] is chosen.
+    Mailed,
 }
 
 /// A new account.
@@ -40,7 +51,8 @@ pub struct Registered {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// Another account has the address. Tells who has one; the replaced system's clients rely on it.
+    /// Another account has the address. Tells who has one; the replaced system's clients rely on it. Never
+    /// where [`RegistrationMode::Private`] is chosen.
     #[error("the address is taken")]
     EmailTaken,
     /// No place to hash in.
@@ -89,21 +101,17 @@ impl PolicyViolation {
     }
 }
 
-impl From<Refusal> for RegisterError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(RegisterError: Limited::RateLimited, Crowded::Overloaded);
 
 impl Auth {
     /// Makes an account, if the address is free and the password good enough.
     ///
     /// One insert decides: of any number of callers with one address exactly one succeeds. A taken
-    /// address costs what a free one costs.
+    /// address costs what a free one costs, and where registration is private it is answered alike, too,
+    /// and a mail is queued for it as for a free one: to its owner, who is told that he has an account.
+    ///
+    /// A mail to confirm the address that could not be queued fails a private registration; in an open
+    /// one the account is made, and its owner asks for another mail.
     ///
     /// # Errors
     /// [`RegisterError`]. After [`RegisterError::Port`] the account may exist: logging in tells.
@@ -111,20 +119,14 @@ impl Auth {
         &self,
         request: RegisterRequest,
         context: &RequestContext,
-    ) -> Result<Registered, RegisterError> {
+    ) -> Result<Registration, RegisterError> {
         let subject = self.subject(Some(&request.email), context);
-        let outcome = self.try_register(request, context).await;
-        match &outcome {
-            Ok(Registered { user_id, .. }) => {
-                let subject = Subject { user_id: Some(*user_id), ..subject };
-                self.record(subject, EventKind::Registered);
+        let outcome = self.try_register(request, context, subject).await;
+        if let Err(error) = &outcome {
+            if let RegisterError::Port(fault) = error {
+                self.record_fault(subject, fault);
             }
-            Err(error) => {
-                if let RegisterError::Port(fault) = error {
-                    self.record_fault(subject, fault);
-                }
-                self.record(subject, EventKind::RegisterRefused { code: error.code() });
-            }
+            self.record(subject, EventKind::RegisterRefused { code: error.code() });
         }
         outcome
     }
@@ -133,7 +135,8 @@ impl Auth {
         &self,
         request: RegisterRequest,
         context: &RequestContext,
-    ) -> Result<Registered, RegisterError> {
+        subject: Subject,
+    ) -> Result<Registration, RegisterError> {
         let RegisterRequest { email, password, name } = request;
         self.limit_source("register", self.settings().limits.register_per_source, context).await?;
         self.settings().password_policy.check(&password, &email, &name)?;
@@ -147,13 +150,65 @@ impl Auth {
             password_hash: Some(password_hash),
             credential_version: CredentialVersion::FIRST,
             disabled: false,
+            email_verified_at: None,
             created_at: now,
             updated_at: now,
             last_login: None,
         };
-        match self.ports().users.insert(user).await? {
-            Insert::Inserted => Ok(Registered { user_id, email, name }),
-            Insert::EmailTaken => Err(RegisterError::EmailTaken),
+        let inserted = self.ports().users.insert(user).await?;
+        let subject = Subject { user_id: Some(user_id), ..subject };
+        match (inserted, self.settings().registration) {
+            (Insert::EmailTaken, RegistrationMode::Open) => Err(RegisterError::EmailTaken),
+            (Insert::Inserted, RegistrationMode::Open) => {
+                self.record(subject, EventKind::Registered);
+                self.ask_to_verify(&email, user_id, context, subject).await;
+                Ok(Registration::Made(Registered { user_id, email, name }))
+            }
+            (inserted, RegistrationMode::Private) => {
+                self.record_privately(inserted, subject);
+                self.queue_verification(email, user_id, context).await?;
+                Ok(Registration::Mailed)
+            }
         }
+    }
+
+    fn record_privately(&self, inserted: Insert, subject: Subject) {
+        match inserted {
+            Insert::Inserted => self.record(subject, EventKind::Registered),
+            Insert::EmailTaken => {
+                let kind = EventKind::RegisterRefused { code: ErrorCode::EmailTaken };
+                self.record(Subject { user_id: None, ..subject }, kind);
+            }
+        }
+    }
+
+    async fn ask_to_verify(
+        &self,
+        email: &Email,
+        user_id: UserId,
+        context: &RequestContext,
+        subject: Subject,
+    ) {
+        if self.settings().email_verification == EmailVerification::NotAsked {
+            return;
+        }
+        if let Err(error) = self.queue_verification(email.clone(), user_id, context).await {
+            self.record_fault(subject, &error);
+        }
+    }
+
+    async fn queue_verification(
+        &self,
+        email: Email,
+        registered: UserId,
+        context: &RequestContext,
+    ) -> Result<(), PortError> {
+        let job = MailJob::VerifyEmail {
+            email,
+            registered: Some(registered),
+            requested_at: self.now(),
+            locale: context.locale,
+        };
+        self.ports().mail_queue.enqueue(job).await
     }
 }

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal};
+use super::{Auth, refused, refuses};
 use crate::{Email, ErrorCode, EventKind, JobId, MailJob, PortError, RequestContext};
 
-/// Why no reset mail was asked for. Never says whether the address has an account.
+/// Why no mail with a link was asked for. Never says whether the address has an account.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RequestResetError {
+pub enum RequestMailError {
     /// An adapter failed.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -20,7 +20,7 @@ pub enum RequestResetError {
     },
 }
 
-impl RequestResetError {
+impl RequestMailError {
     /// The stable code.
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -30,17 +30,9 @@ impl RequestResetError {
     }
 }
 
-impl From<Refusal> for RequestResetError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            // Nothing is hashed here, so only a limit has a time to say.
-            Refusal::Overloaded { retry_after } | Refusal::RateLimited { retry_after } => {
-                Self::RateLimited { retry_after }
-            }
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refused!(RequestMailError);
+
+refuses!(RequestMailError: Limited::RateLimited);
 
 impl Auth {
     /// Asks for a reset mail to an address.
@@ -50,18 +42,18 @@ impl Auth {
     /// account. `Ok` means that the job is queued.
     ///
     /// # Errors
-    /// [`RequestResetError`].
+    /// [`RequestMailError`].
     pub async fn request_password_reset(
         &self,
         email: Email,
         context: &RequestContext,
-    ) -> Result<(), RequestResetError> {
+    ) -> Result<(), RequestMailError> {
         let subject = self.subject(Some(&email), context);
         let outcome = self.try_request_reset(email, context).await;
         match &outcome {
             Ok(()) => self.record(subject, EventKind::PasswordResetRequested),
             Err(error) => {
-                if let RequestResetError::Port(fault) = error {
+                if let RequestMailError::Port(fault) = error {
                     self.record_fault(subject, fault);
                 }
                 let code = error.code();
@@ -75,7 +67,7 @@ impl Auth {
         &self,
         email: Email,
         context: &RequestContext,
-    ) -> Result<(), RequestResetError> {
+    ) -> Result<(), RequestMailError> {
         let limit = self.settings().limits.reset_request_per_source;
         self.limit_source("reset-request", limit, context).await?;
         let job = MailJob::PasswordReset {

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Auth, Refusal, Subject, is_corrupt};
-use crate::ports::{CredentialUpdate, Update, UserKey};
+use super::{Auth, Subject, is_corrupt, refuses};
+use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
     ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
     ResetRecord, ResetToken, Timestamp, User,
@@ -64,15 +64,7 @@ impl ResetError {
     }
 }
 
-impl From<Refusal> for ResetError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            Refusal::RateLimited { retry_after } => Self::RateLimited { retry_after },
-            Refusal::Port(error) => Self::Port(error),
-        }
-    }
-}
+refuses!(ResetError: Limited::RateLimited, Crowded::Overloaded);
 
 impl Auth {
     /// Sets a new password with a reset link. Logs nobody in.
@@ -80,7 +72,9 @@ impl Auth {
     /// A link works once: one conditional write consumes it before the password is set, so that of any
     /// number of callers at most one gets through, and a crash in between costs its owner another mail
     /// and never leaves a link that works twice. Whatever can be refused is refused before that. The
-    /// write of the password bumps the credential version, which ends every older link and session.
+    /// write of the password bumps the credential version, which ends every older link and session. Who
+    /// uses the link reads mail at the address, so it is confirmed as well: whoever signed up with
+    /// somebody else's address before him is out.
     ///
     /// The notice to the owner is queued before anything is changed, and sent once the change is seen:
     /// neither a crash nor a caller that goes away can suppress it, and a full queue costs no link.
@@ -129,13 +123,17 @@ impl Auth {
             key: UserKey { email: user.email.clone(), id: user.id },
             expected: record.credential_version,
             next: record.credential_version.next(),
-            password_hash: slot.hash(new_password).await?,
+            change: CredentialChange::PasswordHashByMail(
+                slot.hash(new_password).await?,
+                changed_at,
+            ),
             updated_at: changed_at,
         };
         if self.ports().users.update_credentials(update).await? == Update::Stale {
             return Err(ResetError::InvalidToken);
         }
         self.clear_attempts(&user.email, *subject).await;
+        self.remove_sessions(user.id, record.credential_version.next(), *subject).await;
         Ok(())
     }
 
@@ -163,12 +161,11 @@ impl Auth {
     async fn owner(&self, record: &ResetRecord, subject: Subject) -> Result<User, ResetError> {
         self.readable(&record.email, subject)
             .await?
-            .filter(|user| user.id == record.user_id && !user.disabled)
-            .filter(|user| user.credential_version == record.credential_version)
+            .filter(|user| user.stands_at(record.user_id, record.credential_version))
             .ok_or(ResetError::InvalidToken)
     }
 
-    async fn queue_notice(
+    pub(super) async fn queue_notice(
         &self,
         user: &User,
         changed_at: Timestamp,

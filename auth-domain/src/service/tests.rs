@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod accounts;
+
 use super::*;
 use crate::ports::*;
 use crate::*;
@@ -48,6 +50,7 @@ struct World {
     mail_queue: MockMailQueue,
     mailer: MockMailer,
     reset_tokens: MockResetTokenStore,
+    sessions: MockSessionStore,
     users: MockUserStore,
     verifier: MockTokenVerifier,
 }
@@ -64,6 +67,7 @@ impl World {
             mail_queue: MockMailQueue::new(),
             mailer: MockMailer::new(),
             reset_tokens: MockResetTokenStore::new(),
+            sessions: MockSessionStore::new(),
             users: MockUserStore::new(),
             verifier: MockTokenVerifier::new(),
         }
@@ -85,6 +89,7 @@ impl World {
             mail_queue: Arc::new(self.mail_queue),
             mailer: Arc::new(self.mailer),
             reset_tokens: Arc::new(self.reset_tokens),
+            sessions: Arc::new(self.sessions),
             token_issuer: Arc::new(self.issuer),
             token_verifier: Arc::new(self.verifier),
             users: Arc::new(self.users),
@@ -140,9 +145,19 @@ impl World {
         self.hasher.expect_reserve().once().returning(full);
     }
 
+    /// A login of its own session, which is within the cap.
+    fn opens_a_session(&mut self) {
+        self.sessions.expect_create().once().returning(|_| Ok(()));
+        self.sessions.expect_list().once().returning(|_| Ok(Vec::new()));
+    }
+
     fn has_live_link(&mut self) {
         self.reset_tokens.expect_newest().once().returning(|_| Ok(Some(record())));
     }
+}
+
+fn sets_hash(update: &CredentialUpdate, expected: &str) -> bool {
+    matches!(&update.change, CredentialChange::PasswordHash(hash) if hash.expose() == expected)
 }
 
 fn down(operation: &'static str) -> PortError {
@@ -169,6 +184,7 @@ fn user() -> User {
         password_hash: Some(PasswordHash::from_stored("old")),
         credential_version: CredentialVersion::new(3),
         disabled: false,
+        email_verified_at: None,
         created_at: NOW,
         updated_at: NOW,
         last_login: None,
@@ -292,6 +308,7 @@ async fn a_good_login_survives_everything_that_fails_after_it() {
     world.finds(|| Ok(Some(user())));
     world.verifies_once(true, || Ok(Verification::MatchNeedsRehash));
     world.is_overloaded();
+    world.opens_a_session();
     world.issuer.expect_issue().once().returning(|_| Ok(SignedToken::new("token".into())));
     world.attempts.expect_clear().once().returning(|_| Err(down("attempt_store.clear")));
     world.users.expect_touch_last_login().once().returning(|_, _| Err(down("user_store.touch")));
@@ -315,6 +332,7 @@ async fn a_stored_name_of_any_length_gets_a_token_that_fits() {
     let long = || DisplayName::from_stored("\u{d55c}".repeat(100_000));
     world.finds(move || Ok(Some(User { name: long(), ..user() })));
     world.verifies_once(true, || Ok(Verification::Match));
+    world.opens_a_session();
     let fits = |claims: &Claims| claims.name.as_str() == "\u{d55c}".repeat(100);
     world
         .issuer
@@ -334,6 +352,7 @@ async fn an_upgraded_hash_keeps_the_credential_version() {
     world.finds(|| Ok(Some(user())));
     world.verifies_once(true, || Ok(Verification::MatchNeedsRehash));
     world.hashes_once();
+    world.opens_a_session();
     world.issuer.expect_issue().once().returning(|_| Ok(SignedToken::new("token".into())));
     world.attempts.expect_clear().once().returning(|_| Ok(()));
     world.users.expect_touch_last_login().once().returning(|_, _| Ok(Update::Updated));
@@ -341,14 +360,14 @@ async fn an_upgraded_hash_keeps_the_credential_version() {
         .users
         .expect_update_credentials()
         .once()
-        .withf(|update| update.expected == update.next && update.password_hash.expose() == "new")
+        .withf(|update| update.expected == update.next && sets_hash(update, "new"))
         .returning(|_| Ok(Update::Updated));
     assert!(login(&world.auth()).await.is_ok());
 }
 
 #[tokio::test]
 async fn no_failing_port_lets_anybody_in() {
-    let failures: [fn(&mut World); 4] = [
+    let failures: [fn(&mut World); 5] = [
         |world| {
             world.hasher.expect_reserve().returning(|| Err(down("password_hasher.reserve")));
         },
@@ -368,6 +387,13 @@ async fn no_failing_port_lets_anybody_in() {
             world.attempt_is_let_in();
             world.verifies_once(true, || Ok(Verification::Match));
             world.finds(|| Ok(Some(user())));
+            world.sessions.expect_create().returning(|_| Err(down("session_store.create")));
+        },
+        |world| {
+            world.attempt_is_let_in();
+            world.verifies_once(true, || Ok(Verification::Match));
+            world.finds(|| Ok(Some(user())));
+            world.sessions.expect_create().once().returning(|_| Ok(()));
             world.issuer.expect_issue().returning(|_| Err(down("token_issuer.issue")));
         },
     ];
@@ -395,7 +421,7 @@ async fn a_limiter_that_is_down_refuses_by_default() {
     let mut world = World::new();
     world.limiter.expect_hit().once().returning(|_, _, _| Err(down("rate_limiter.hit")));
     let outcome = world.auth().request_password_reset(email(), &sourced()).await;
-    assert!(matches!(outcome, Err(RequestResetError::Port(_))));
+    assert!(matches!(outcome, Err(RequestMailError::Port(_))));
 }
 
 #[tokio::test]
@@ -438,7 +464,7 @@ async fn without_entropy_nothing_is_issued() {
     let outcome = world().auth().register(request, &context()).await;
     assert!(matches!(outcome, Err(RegisterError::Port(_))));
     let outcome = world().auth().request_password_reset(email(), &context()).await;
-    assert!(matches!(outcome, Err(RequestResetError::Port(_))));
+    assert!(matches!(outcome, Err(RequestMailError::Port(_))));
 }
 
 // Register.
@@ -573,6 +599,7 @@ async fn a_reset_bumps_the_version_clears_the_attempts_and_tells_the_owner() {
         .withf(move |update| update.expected == CredentialVersion::new(3) && update.next == version)
         .returning(|_| Ok(Update::Updated));
     world.attempts.expect_clear().once().returning(|_| Ok(()));
+    world.sessions.expect_end_all().once().returning(|_, _| Ok(()));
     assert!(reset(&world.auth(), GOOD).await.is_ok());
 }
 
@@ -730,6 +757,7 @@ async fn a_notice_waits_for_its_change_and_gives_it_up_after_ten_minutes() {
 fn claims() -> Claims {
     Claims {
         user_id: user().id,
+        session_id: SessionId::from_entropy_bytes([6; 16]),
         email: email(),
         name: user().name,
         credential_version: user().credential_version,

@@ -5,6 +5,7 @@ pub(crate) mod generator;
 pub(crate) mod hasher;
 pub(crate) mod limiter;
 pub(crate) mod reset_tokens;
+pub(crate) mod sessions;
 pub(crate) mod tokens;
 pub(crate) mod users;
 

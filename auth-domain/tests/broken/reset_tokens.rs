@@ -19,6 +19,10 @@ pub(crate) enum RowsFault {
     ConsumesByAddress,
     ConsumesByDigest,
     CutsTimesToSeconds,
+    DeleteLeavesUsed,
+    DeleteStopsAtABatch,
+    DeleteTakesAll,
+    DeleteTakesTheNextAccounts,
     DiesASecondEarly,
     ForgetsExpiry,
     KeepsOneRow,
@@ -57,6 +61,16 @@ pub(crate) const CAUGHT: &[(&str, &[RowsFault])] = &[
     ("putting_a_row_again_alters_nothing", &[PutOverwrites]),
     ("putting_a_used_row_again_does_not_revive_it", &[PutRevives]),
     ("consuming_one_row_leaves_the_others", &[ConsumesAllRows, KeepsOneRow]),
+    (
+        "deleting_all_rows_of_an_account_leaves_those_of_others",
+        &[
+            DeleteStopsAtABatch,
+            DeleteLeavesUsed,
+            DeleteTakesAll,
+            DeleteTakesTheNextAccounts,
+            ReadsAccentsAway,
+        ],
+    ),
     ("of_concurrent_consumers_at_most_one_wins", &[ConsumeLooksFirst]),
     ("of_concurrent_puts_of_one_row_one_stores_it", &[PutLooksFirst]),
 ];
@@ -200,6 +214,19 @@ impl ResetTokenStore for Rows {
         let mut rows = locked(&self.rows);
         let found = rows.iter().position(live);
         Ok(found.map(|place| self.mark(&mut rows, place)))
+    }
+
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
+        let mut left = if self.has(DeleteStopsAtABatch) { 25 } else { usize::MAX };
+        locked(&self.rows).retain(|row| {
+            let of_address = self.is_of(row, email) || self.has(DeleteTakesAll);
+            let of_account = row.user_id == user_id || self.has(DeleteTakesTheNextAccounts);
+            let is_left = row.used && self.has(DeleteLeavesUsed);
+            let goes = of_address && of_account && !is_left && left > 0;
+            left -= usize::from(goes);
+            !goes
+        });
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_domain::ports::{TokenIssuer, TokenVerifier};
 use auth_domain::{
-    Claims, CredentialVersion, DisplayName, Email, PortError, SignedToken, Timestamp,
+    Claims, CredentialVersion, DisplayName, Email, PortError, SessionId, SignedToken, Timestamp,
     TokenRejected, UserId,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -23,9 +23,13 @@ pub(crate) enum SignerFault {
     LeavesThePayloadOut,
     NeedsNoSignature,
     PanicsOnGarbage,
+    PublishesNothing,
+    PublishesOneKey,
+    PublishesThePrivateKey,
     ReadsThePrefix,
     TakesNothingForAGuest,
     TakesTheLastMomentForGood,
+    TakesTheUserForTheSession,
     Trims,
 }
 
@@ -33,7 +37,7 @@ use SignerFault::*;
 
 /// Each law, and the faults that it catches.
 pub(crate) const CAUGHT: &[(&str, &[SignerFault])] = &[
-    ("claims_come_back_whole", &[DropsTheName, KeepsVersionsIn32Bits]),
+    ("claims_come_back_whole", &[DropsTheName, KeepsVersionsIn32Bits, TakesTheUserForTheSession]),
     ("a_token_is_good_until_just_before_it_expires", &[DiesASecondEarly]),
     (
         "an_expired_token_is_refused",
@@ -45,6 +49,10 @@ pub(crate) const CAUGHT: &[(&str, &[SignerFault])] = &[
     ("garbage_is_refused", &[PanicsOnGarbage, TakesNothingForAGuest]),
     ("an_unsigned_token_is_refused", &[BelievesTheAlgorithm, NeedsNoSignature]),
     ("parts_of_two_tokens_make_no_third", &[LeavesThePayloadOut]),
+    (
+        "what_is_published_is_a_key_set_without_a_private_member",
+        &[PublishesNothing, PublishesOneKey, PublishesThePrivateKey],
+    ),
 ];
 
 /// Compact tokens, signed with the standard library's hash: for tests of tests only.
@@ -92,6 +100,11 @@ impl Signer {
         let version = claims.credential_version.get();
         let fields = [
             claims.user_id.to_string(),
+            if self.has(TakesTheUserForTheSession) {
+                claims.user_id.to_string()
+            } else {
+                claims.session_id.to_string()
+            },
             claims.email.as_str().to_owned(),
             if self.has(DropsTheName) { String::new() } else { claims.name.as_str().to_owned() },
             if self.has(KeepsVersionsIn32Bits) {
@@ -132,9 +145,11 @@ impl Signer {
 
 fn claims(payload: &str) -> Option<Claims> {
     let fields: Vec<&str> = payload.split(BETWEEN).collect();
-    let [user_id, email, name, version, issued_at, expires_at] = fields.try_into().ok()?;
+    let [user_id, session_id, email, name, version, issued_at, expires_at] =
+        fields.try_into().ok()?;
     Some(Claims {
         user_id: UserId::parse(user_id).ok()?,
+        session_id: SessionId::parse(session_id).ok()?,
         email: Email::parse(email).ok()?,
         name: DisplayName::from_stored(name.to_owned()),
         credential_version: CredentialVersion::new(version.parse().ok()?),
@@ -166,14 +181,24 @@ impl TokenIssuer for Signer {
 impl TokenVerifier for Signer {
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
         if token.is_empty() && self.has(TakesNothingForAGuest) {
-            let nobody = format!("{}\u{1f}guest@example.com\u{1f}\u{1f}0\u{1f}0\u{1f}0", guest());
+            let id = UserId::from_entropy_bytes([0; 16]);
+            let nobody =
+                format!("{id}\u{1f}{id}\u{1f}guest@example.com\u{1f}\u{1f}0\u{1f}0\u{1f}0");
             return claims(&nobody).ok_or(TokenRejected);
         }
         let claims = self.read(token).ok_or(TokenRejected)?;
         if self.is_valid(&claims, now) { Ok(claims) } else { Err(TokenRejected) }
     }
-}
 
-fn guest() -> UserId {
-    UserId::from_entropy_bytes([0; 16])
+    /// Its signature is a keyed hash, so an honest one has no key to publish.
+    fn jwks(&self) -> String {
+        match self.fault {
+            Some(PublishesNothing) => String::new(),
+            Some(PublishesOneKey) => r#"{ "kty": "OKP", "crv": "toy", "x": "Xu0" }"#.into(),
+            Some(PublishesThePrivateKey) => {
+                r#"{ "keys": [{ "kty": "OKP", "crv": "toy", "x": "Xu0", "d" : "Xu0" }] }"#.into()
+            }
+            _ => r#"{ "keys": [] }"#.into(),
+        }
+    }
 }

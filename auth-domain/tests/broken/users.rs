@@ -1,8 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use auth_domain::ports::{CredentialUpdate, Insert, Update, UserKey, UserStore};
+use auth_domain::ports::{
+    CredentialChange, CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey,
+    UserStore,
+};
 use auth_domain::{
     CredentialVersion, DisplayName, Email, PasswordHash, PortError, Timestamp, User, UserId,
 };
@@ -11,6 +14,8 @@ use super::{locked, whole_seconds, without_accents};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UserFault {
+    ByMailForgetsTheAddress,
+    ByMailOverwritesTheConfirmation,
     ChangeClearsLastLogin,
     ChangeDemandsNewVersion,
     ChangeForgetsUpdatedAt,
@@ -18,9 +23,12 @@ pub(crate) enum UserFault {
     ChangeLooksFirst,
     ChangeMakesRows,
     ChangeTakesOlderVersions,
+    ChangeWritesBackWhatItRead,
     CutsTimesToSeconds,
+    DeleteIgnoresTheVersion,
     DeleteKeepsTheAddressTaken,
     DeleteLeavesTheRow,
+    EnableIsForgotten,
     ForgetsThatItIsDisabled,
     GivesAnAddressItsFirstId,
     IgnoresIds,
@@ -29,6 +37,18 @@ pub(crate) enum UserFault {
     KeepsNoIndexById,
     KeepsVersionsIn32Bits,
     MakesUpAccounts,
+    MoveCarriesOverWhatItRead,
+    MoveDeletesFirst,
+    MoveForgetsLastLogin,
+    MoveForgetsTheIndex,
+    MoveIgnoresVersion,
+    MoveInTwoSteps,
+    MoveLeavesTheConfirmation,
+    MoveLeavesTheOldRow,
+    MoveLooksWhetherItIsFree,
+    MoveOverwrites,
+    NothingWritesNothing,
+    PasswordRemovedIsEmpty,
     ReadsAccentsAway,
     ReadsKeysAsPatterns,
     ReadsNoPasswordAsEmpty,
@@ -72,22 +92,59 @@ pub(crate) const CAUGHT: &[(&str, &[UserFault])] = &[
         &[DeleteLeavesTheRow, DeleteKeepsTheAddressTaken],
     ),
     ("a_delete_for_another_account_removes_nothing", &[IgnoresIds]),
+    ("a_delete_from_another_version_removes_nothing", &[DeleteIgnoresTheVersion]),
     ("an_account_made_anew_is_not_reached_by_the_old_key", &[GivesAnAddressItsFirstId, IgnoresIds]),
     ("accounts_do_not_mix", &[ReadsAccentsAway, ReadsKeysAsPatterns]),
+    (
+        "each_change_writes_what_it_says_and_leaves_the_rest",
+        &[
+            ByMailForgetsTheAddress,
+            ByMailOverwritesTheConfirmation,
+            EnableIsForgotten,
+            NothingWritesNothing,
+            PasswordRemovedIsEmpty,
+        ],
+    ),
+    (
+        "a_moved_account_is_at_its_new_address_whole",
+        &[
+            MoveLeavesTheOldRow,
+            MoveLeavesTheConfirmation,
+            MoveForgetsLastLogin,
+            MoveForgetsTheIndex,
+        ],
+    ),
+    ("a_move_to_a_taken_address_changes_nothing", &[MoveOverwrites, MoveDeletesFirst]),
+    (
+        "a_move_from_another_version_or_of_another_account_changes_nothing",
+        &[MoveIgnoresVersion, IgnoresIds],
+    ),
     ("of_concurrent_inserts_one_wins", &[InsertLooksFirst]),
     ("of_concurrent_changes_from_one_version_one_wins", &[ChangeLooksFirst]),
     ("a_change_among_concurrent_logins_is_kept", &[TouchWritesBackWhatItRead]),
+    ("of_concurrent_moves_of_one_account_one_wins", &[MoveInTwoSteps]),
+    ("of_concurrent_moves_to_one_address_one_wins", &[MoveLooksWhetherItIsFree]),
+    (
+        "what_is_written_beside_a_move_is_kept",
+        &[MoveCarriesOverWhatItRead, ChangeWritesBackWhatItRead],
+    ),
 ];
 
 pub(crate) struct Users {
     fault: Option<UserFault>,
     rows: Mutex<HashMap<Email, User>>,
     first_ids: Mutex<HashMap<Email, UserId>>,
+    lost_ids: Mutex<HashSet<UserId>>,
 }
 
 impl Users {
     pub(crate) fn new(fault: Option<UserFault>) -> Self {
-        Self { fault, rows: Mutex::default(), first_ids: Mutex::default() }
+        Self {
+            fault,
+            rows: Mutex::default(),
+            first_ids: Mutex::default(),
+            lost_ids: Mutex::default(),
+        }
     }
 
     fn has(&self, fault: UserFault) -> bool {
@@ -151,6 +208,70 @@ impl Users {
             _ => kept == update.expected && demanded,
         }
     }
+
+    fn apply(&self, user: &mut User, change: CredentialChange) {
+        match change {
+            CredentialChange::Nothing => {}
+            CredentialChange::Disabled(false) if self.has(EnableIsForgotten) => {}
+            CredentialChange::Disabled(disabled) => user.disabled = disabled,
+            CredentialChange::EmailVerified(at) => user.email_verified_at = Some(at),
+            CredentialChange::PasswordHash(hash) => user.password_hash = Some(hash),
+            CredentialChange::PasswordHashByMail(hash, at) => {
+                user.password_hash = Some(hash);
+                match self.fault {
+                    Some(ByMailForgetsTheAddress) => {}
+                    Some(ByMailOverwritesTheConfirmation) => user.email_verified_at = Some(at),
+                    _ => drop(user.email_verified_at.get_or_insert(at)),
+                }
+            }
+            CredentialChange::PasswordRemoved if self.has(PasswordRemovedIsEmpty) => {
+                user.password_hash = Some(PasswordHash::from_stored(""));
+            }
+            CredentialChange::PasswordRemoved => user.password_hash = None,
+        }
+    }
+
+    /// The account that a move is for, if its condition holds.
+    fn to_move(&self, rows: &HashMap<Email, User>, change: &EmailChange) -> Option<User> {
+        let found = rows.get(&self.row_key(&change.key.email))?;
+        let is_named = found.id == change.key.id || self.has(IgnoresIds);
+        let fits = found.credential_version == change.expected || self.has(MoveIgnoresVersion);
+        (is_named && fits).then(|| found.clone())
+    }
+
+    fn moved(&self, user: User, change: &EmailChange) -> User {
+        let mut moved = User {
+            email: change.new_email.clone(),
+            credential_version: change.next,
+            updated_at: change.at,
+            email_verified_at: Some(change.at),
+            ..user.clone()
+        };
+        match self.fault {
+            Some(MoveForgetsLastLogin) => moved.last_login = None,
+            Some(MoveForgetsTheIndex) => drop(locked(&self.lost_ids).insert(moved.id)),
+            Some(MoveLeavesTheConfirmation) => moved.email_verified_at = user.email_verified_at,
+            _ => {}
+        }
+        moved
+    }
+
+    /// Inserts at the new address, and removes at the old one a while later.
+    async fn move_in_two_steps(&self, read: Option<User>, change: &EmailChange) -> EmailUpdate {
+        let Some(user) = read else {
+            return EmailUpdate::Stale;
+        };
+        let (old, new) = (self.row_key(&change.key.email), self.row_key(&change.new_email));
+        if locked(&self.rows).contains_key(&new) {
+            return EmailUpdate::EmailTaken;
+        }
+        locked(&self.rows).insert(new, self.moved(user, change));
+        tokio::task::yield_now().await;
+        match locked(&self.rows).remove(&old) {
+            Some(_) => EmailUpdate::Updated,
+            None => EmailUpdate::Stale,
+        }
+    }
 }
 
 fn made_up(email: &Email, id: UserId) -> User {
@@ -162,6 +283,7 @@ fn made_up(email: &Email, id: UserId) -> User {
         password_hash: None,
         credential_version: CredentialVersion::FIRST,
         disabled: false,
+        email_verified_at: None,
         created_at: never,
         updated_at: never,
         last_login: None,
@@ -182,7 +304,9 @@ impl UserStore for Users {
     async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
         let rows = locked(&self.rows);
         let found = rows.values().find(|user| user.id == id).cloned();
-        Ok(found.filter(|_| !self.has(KeepsNoIndexById)))
+        let lost =
+            |user: &User| self.has(KeepsNoIndexById) || locked(&self.lost_ids).contains(&user.id);
+        Ok(found.filter(|user| !lost(user)))
     }
 
     async fn insert(&self, user: User) -> Result<Insert, PortError> {
@@ -214,6 +338,19 @@ impl UserStore for Users {
             }
             tokio::task::yield_now().await;
         }
+        if self.has(ChangeWritesBackWhatItRead) {
+            let found = self.find(&update.key.email);
+            let Some(mut row) = found.filter(|user| self.fits(&update, user.credential_version))
+            else {
+                return Ok(Update::Stale);
+            };
+            tokio::task::yield_now().await;
+            self.apply(&mut row, update.change.clone());
+            row.credential_version = update.next;
+            row.updated_at = update.updated_at;
+            locked(&self.rows).insert(update.key.email.clone(), row);
+            return Ok(Update::Updated);
+        }
         if self.has(ChangeMakesRows) {
             let row = made_up(&update.key.email, update.key.id);
             locked(&self.rows).entry(update.key.email.clone()).or_insert(row);
@@ -222,7 +359,11 @@ impl UserStore for Users {
             if !self.has(ChangeLooksFirst) && !self.fits(&update, user.credential_version) {
                 return Update::Stale;
             }
-            user.password_hash = Some(update.password_hash.clone());
+            if self.has(NothingWritesNothing) && matches!(update.change, CredentialChange::Nothing)
+            {
+                return Update::Updated;
+            }
+            self.apply(user, update.change.clone());
             user.credential_version = update.next;
             if !self.has(ChangeForgetsUpdatedAt) {
                 user.updated_at = update.updated_at;
@@ -232,6 +373,36 @@ impl UserStore for Users {
             }
             Update::Updated
         }))
+    }
+
+    async fn change_email(&self, change: EmailChange) -> Result<EmailUpdate, PortError> {
+        let read = self.to_move(&locked(&self.rows), &change);
+        let was_free = !locked(&self.rows).contains_key(&self.row_key(&change.new_email));
+        match self.fault {
+            Some(MoveCarriesOverWhatItRead | MoveLooksWhetherItIsFree) => {
+                tokio::task::yield_now().await;
+            }
+            Some(MoveInTwoSteps) => return Ok(self.move_in_two_steps(read, &change).await),
+            _ => {}
+        }
+        let mut rows = locked(&self.rows);
+        let Some(user) = self.to_move(&rows, &change) else {
+            return Ok(EmailUpdate::Stale);
+        };
+        let is_free = match self.fault {
+            Some(MoveLooksWhetherItIsFree) => was_free,
+            Some(MoveOverwrites) => true,
+            _ => !rows.contains_key(&self.row_key(&change.new_email)),
+        };
+        if is_free && !self.has(MoveLeavesTheOldRow) || self.has(MoveDeletesFirst) {
+            rows.remove(&self.row_key(&change.key.email));
+        }
+        if !is_free {
+            return Ok(EmailUpdate::EmailTaken);
+        }
+        let user = read.filter(|_| self.has(MoveCarriesOverWhatItRead)).unwrap_or(user);
+        rows.insert(self.row_key(&change.new_email), self.moved(user, &change));
+        Ok(EmailUpdate::Updated)
     }
 
     async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
@@ -259,8 +430,16 @@ impl UserStore for Users {
         }))
     }
 
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
-        let answer = self.write(key, |_| Update::Updated);
+    async fn delete(
+        &self,
+        key: &UserKey,
+        expected: Option<CredentialVersion>,
+    ) -> Result<Update, PortError> {
+        let expected = expected.filter(|_| !self.has(DeleteIgnoresTheVersion));
+        let answer = self.write(key, |user| {
+            let holds = expected.is_none_or(|version| version == user.credential_version);
+            if holds { Update::Updated } else { Update::Stale }
+        });
         if answer == Update::Updated && !self.has(DeleteLeavesTheRow) {
             locked(&self.rows).remove(&self.row_key(&key.email));
         }

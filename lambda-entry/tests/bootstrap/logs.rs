@@ -32,6 +32,7 @@ async fn no_secret_of_a_whole_run_is_written() {
     let login = world.login(ADDRESS, PASSWORD).await;
     secrets.extend([login.text("token").to_owned(), login.text("access_token").to_owned()]);
     assert_eq!(world.me(login.text("access_token")).await.status, 200);
+    secrets.extend(refresh_and_theft(&world, login.text("refresh_token")).await);
     assert_eq!(world.me("canary-junk.token.here").await.status, 401);
     assert_eq!(world.login(ADDRESS, "canary-new password").await.status, 401);
     secrets.push(mail_and_reset(&world).await);
@@ -43,6 +44,17 @@ async fn no_secret_of_a_whole_run_is_written() {
         assert!(!output.contains(secret.as_str()), "{secret} is in:\n{output}");
     }
     assert!(!output.contains("panicked"), "{output}");
+}
+
+/// A session that goes on, and one that ends for a token that is used again. Gives the tokens.
+async fn refresh_and_theft(world: &World, first: &str) -> Vec<String> {
+    let refresh =
+        async |token: &str| world.post("/auth/refresh", json!({"refresh_token": token})).await;
+    let second = refresh(first).await.text("refresh_token").to_owned();
+    let third = refresh(&second).await.text("refresh_token").to_owned();
+    assert_eq!(refresh(first).await.status, 401);
+    assert_eq!(refresh("canary-junk").await.status, 401);
+    vec![first.to_owned(), second, third]
 }
 
 /// Mails that fail and mails that go out; the reset by the link. Gives the link's token.

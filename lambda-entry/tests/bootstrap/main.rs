@@ -9,10 +9,14 @@ mod dynamo;
 mod freeze;
 mod gateway;
 mod gateways;
+#[path = "../../../examples/tests/life/mod.rs"]
+mod life;
+mod life_of_an_account;
 mod logs;
 mod mails;
 mod runtime_api;
 mod secrets;
+mod sessions;
 mod start;
 mod take_over;
 mod world;

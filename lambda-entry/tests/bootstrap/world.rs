@@ -160,11 +160,16 @@ pub(crate) fn kept(answer: &Value) -> Vec<String> {
     failures.map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The token in a mail's link.
+/// The token in a mail's reset link.
 pub(crate) fn token_of(mail: &Value) -> String {
+    token_after(mail, "https://alcolook-app.com/reset-password?token=")
+}
+
+/// The token in a mail's link that leads there.
+pub(crate) fn token_after(mail: &Value, base: &str) -> String {
     let text = mail["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().unwrap();
     let link = text.split_whitespace().find(|word| word.starts_with("https://")).unwrap();
-    let token = link.strip_prefix("https://alcolook-app.com/reset-password?token=");
+    let token = link.strip_prefix(base);
     token.unwrap_or_else(|| panic!("the link is {link}")).to_owned()
 }
 

@@ -1,3 +1,5 @@
+//! A row that goes to another key, in one transaction.
+
 use std::collections::HashMap;
 
 use auth_domain::{PortError, PortErrorKind};
@@ -8,19 +10,20 @@ use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Put, T
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use uuid::Uuid;
 
-use super::key;
-use crate::dynamodb::{EMAIL, Item, PLAINTEXT_RESETS, USER_ATTRIBUTES};
+use super::layout::{EMAIL, Item, PLAINTEXT_RESETS, USER_ATTRIBUTES};
+use super::tries::Tries;
 use crate::fault::port_error;
 
-const OPERATION: &str = "address_walk.move";
-
-/// The move of one row as it was read.
+/// The move of one row of users as it was read: the whole row, attributes unknown here among it, is put
+/// under its new key if nothing is there, and the old one is deleted if it still is what was read. Secrets
+/// that the replaced system kept on it in the clear stay behind.
 ///
 /// Its token stands for this very request: to send it again after a lost answer does nothing twice, and is
 /// answered as the first time. It is no function of the row, because DynamoDB remembers a token for ten
 /// minutes: a row that was moved, restored from a backup and moved again meanwhile would be answered
 /// "done" with nothing done.
-pub(super) struct Relocation {
+pub(crate) struct Relocation {
+    operation: &'static str,
     token: String,
     put: TransactWriteItem,
     delete: TransactWriteItem,
@@ -28,32 +31,51 @@ pub(super) struct Relocation {
 
 /// What DynamoDB says to a [`Relocation`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// The row is not what was read any more: read it again.
     Changed,
     /// Both were done.
     Moved,
     /// This row is not taken, under the code of AWS.
     Refused(String),
-    /// A row is under the canonical key.
+    /// A row is under the new key.
     Taken,
     /// Not now.
     Wait,
 }
 
 impl Relocation {
-    pub(super) fn new(table: &str, item: Item, canonical: &str) -> Result<Self, PortError> {
-        let parts = delete(table, &item).and_then(|old| Ok((put(table, item, canonical)?, old)));
+    /// From `old`, a row as it was read, to `new`, whose key is another.
+    pub(crate) fn new(
+        table: &str,
+        old: &Item,
+        new: Item,
+        operation: &'static str,
+    ) -> Result<Self, PortError> {
+        let parts = delete(table, old).and_then(|delete| Ok((put(table, new)?, delete)));
         let (put, delete) =
-            parts.map_err(|e| PortError::new(PortErrorKind::Rejected, OPERATION).caused_by(e))?;
+            parts.map_err(|e| PortError::new(PortErrorKind::Rejected, operation).caused_by(e))?;
         Ok(Self {
+            operation,
             token: Uuid::new_v4().to_string(),
             put: TransactWriteItem::builder().put(put).build(),
             delete: TransactWriteItem::builder().delete(delete).build(),
         })
     }
 
-    pub(super) async fn send(&self, client: &Client) -> Result<Answer, PortError> {
+    /// Sends it until the answer is final, or enough times. It is the same request each time: one that had
+    /// landed is answered as it was then.
+    pub(crate) async fn carry_out(&self, client: &Client) -> Result<Answer, PortError> {
+        let mut tries = Tries::new();
+        loop {
+            match self.send(client).await? {
+                Answer::Wait if tries.again().await => {}
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    async fn send(&self, client: &Client) -> Result<Answer, PortError> {
         let call = client
             .transact_write_items()
             .client_request_token(&self.token)
@@ -61,14 +83,13 @@ impl Relocation {
             .transact_items(self.delete.clone());
         match call.send().await {
             Ok(_) => Ok(Answer::Moved),
-            Err(error) => answer(&error).ok_or_else(|| port_error(OPERATION, &error)),
+            Err(error) => answer(&error).ok_or_else(|| port_error(self.operation, &error)),
         }
     }
 }
 
-fn put(table: &str, mut item: Item, canonical: &str) -> Result<Put, BuildError> {
+fn put(table: &str, mut item: Item) -> Result<Put, BuildError> {
     item.retain(|name, _| !PLAINTEXT_RESETS.contains(&name.as_str()));
-    item.extend(key(canonical.to_owned()));
     Put::builder()
         .table_name(table)
         .set_item(Some(item))

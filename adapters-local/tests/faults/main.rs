@@ -2,133 +2,19 @@
 //! whose answer is lost after it acted, and a caller who goes away before and after.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod accounts;
+mod ports;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use adapters_local::{Testing, testing_with};
-use async_trait::async_trait;
-use auth_domain::ports::{
-    AttemptStore, CredentialUpdate, Insert, MailQueue, Put, ResetTokenStore, Update, UserKey,
-    UserStore,
-};
 use auth_domain::{
-    Attempt, AttemptPolicy, DisplayName, Email, LimitKey, LoginRequest, MailJob, Password,
-    PortError, PortErrorKind, RegisterRequest, RequestContext, ResetRecord, ResetRequest,
-    ResetToken, Timestamp, TokenDigest, User, UserId,
+    DisplayName, Email, Login, LoginRequest, Password, RegisterRequest, RequestContext,
+    ResetRequest, ResetToken,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    FailsBefore,
-    AnswerLost,
-    CallerGoneBefore,
-    CallerGoneAfter,
-}
-
-const FAULTS: [Fault; 4] =
-    [Fault::FailsBefore, Fault::AnswerLost, Fault::CallerGoneBefore, Fault::CallerGoneAfter];
-
-/// Which call of any port meets the fault, counted down; and how many there were.
-struct Plan {
-    fault: Fault,
-    calls_until: AtomicUsize,
-}
-
-const NEVER: usize = usize::MAX / 2;
-
-impl Plan {
-    /// Whether the call that is made now is the one.
-    fn is_due(&self) -> bool {
-        self.calls_until.fetch_sub(1, Ordering::SeqCst) == 1
-    }
-
-    async fn meet<T>(
-        &self,
-        call: impl Future<Output = Result<T, PortError>>,
-    ) -> Result<T, PortError> {
-        if !self.is_due() {
-            return call.await;
-        }
-        match self.fault {
-            Fault::FailsBefore => {}
-            Fault::CallerGoneBefore => std::future::pending().await,
-            Fault::AnswerLost => drop(call.await),
-            Fault::CallerGoneAfter => {
-                drop(call.await);
-                std::future::pending::<()>().await;
-            }
-        }
-        Err(PortError::new(PortErrorKind::Unavailable, "any.call"))
-    }
-}
-
-struct Faulty<P: ?Sized> {
-    port: Arc<P>,
-    plan: Arc<Plan>,
-}
-
-#[async_trait]
-impl UserStore for Faulty<dyn UserStore> {
-    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, PortError> {
-        self.plan.meet(self.port.find_by_email(email)).await
-    }
-    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, PortError> {
-        self.plan.meet(self.port.find_by_id(id)).await
-    }
-    async fn insert(&self, user: User) -> Result<Insert, PortError> {
-        self.plan.meet(self.port.insert(user)).await
-    }
-    async fn update_credentials(&self, update: CredentialUpdate) -> Result<Update, PortError> {
-        self.plan.meet(self.port.update_credentials(update)).await
-    }
-    async fn touch_last_login(&self, key: &UserKey, at: Timestamp) -> Result<Update, PortError> {
-        self.plan.meet(self.port.touch_last_login(key, at)).await
-    }
-    async fn delete(&self, key: &UserKey) -> Result<Update, PortError> {
-        self.plan.meet(self.port.delete(key)).await
-    }
-}
-
-#[async_trait]
-impl ResetTokenStore for Faulty<dyn ResetTokenStore> {
-    async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
-        self.plan.meet(self.port.put(record)).await
-    }
-    async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError> {
-        self.plan.meet(self.port.newest(email)).await
-    }
-    async fn consume(
-        &self,
-        email: &Email,
-        digest: TokenDigest,
-        now: Timestamp,
-    ) -> Result<Option<ResetRecord>, PortError> {
-        self.plan.meet(self.port.consume(email, digest, now)).await
-    }
-}
-
-#[async_trait]
-impl AttemptStore for Faulty<dyn AttemptStore> {
-    async fn begin(
-        &self,
-        key: LimitKey,
-        now: Timestamp,
-        policy: &AttemptPolicy,
-    ) -> Result<Attempt, PortError> {
-        self.plan.meet(self.port.begin(key, now, policy)).await
-    }
-    async fn clear(&self, key: LimitKey) -> Result<(), PortError> {
-        self.plan.meet(self.port.clear(key)).await
-    }
-}
-
-#[async_trait]
-impl MailQueue for Faulty<dyn MailQueue> {
-    async fn enqueue(&self, job: MailJob) -> Result<(), PortError> {
-        self.plan.meet(self.port.enqueue(job)).await
-    }
-}
+use ports::{FAULTS, Fault, Faulty, NEVER, Plan};
 
 struct World {
     testing: Testing,
@@ -151,6 +37,7 @@ impl World {
             ports.users = Arc::new(Faulty { port: Arc::clone(&ports.users), plan: plan() });
             ports.reset_tokens =
                 Arc::new(Faulty { port: Arc::clone(&ports.reset_tokens), plan: plan() });
+            ports.sessions = Arc::new(Faulty { port: Arc::clone(&ports.sessions), plan: plan() });
             ports.attempts = Arc::new(Faulty { port: Arc::clone(&ports.attempts), plan: plan() });
             ports.mail_queue =
                 Arc::new(Faulty { port: Arc::clone(&ports.mail_queue), plan: plan() });
@@ -183,10 +70,14 @@ impl World {
         outcome.map(drop).map_err(|error| error.to_string())
     }
 
-    async fn login(&self, password: &str) -> Result<(), String> {
-        let request = LoginRequest { email: ann(), password: typed(password) };
+    async fn login(&self, password: &str) -> Result<Login, String> {
+        self.login_at(ann(), password).await
+    }
+
+    async fn login_at(&self, email: Email, password: &str) -> Result<Login, String> {
+        let request = LoginRequest { email, password: typed(password) };
         let outcome = self.testing.auth.login(request, &RequestContext::new()).await;
-        outcome.map(drop).map_err(|error| error.to_string())
+        outcome.map_err(|error| error.to_string())
     }
 
     async fn forget(&self) -> Result<(), String> {

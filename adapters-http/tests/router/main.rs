@@ -1,0 +1,16 @@
+//! The router as a client sees it, over in-memory adapters and without a socket.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+mod address;
+mod bad_input;
+mod client;
+mod contract;
+mod deletion;
+mod faults;
+mod hang_ups;
+mod keys;
+mod origins;
+mod password;
+mod refusals;
+mod sessions;
+mod tokens;

@@ -1,0 +1,84 @@
+//! An example as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Built by cargo itself, so that it is there and current however the tests were started. Each test program
+/// runs one example.
+fn executable(example: &str) -> &'static PathBuf {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| {
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--offline", "-p", "examples", "--example", example])
+            .arg("--message-format=json")
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut executables =
+            built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
+        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("{example} was not built")))
+    })
+}
+
+pub(crate) fn command(example: &str, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(executable(example));
+    command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
+    command
+}
+
+/// On a free port, killed when it is dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    pub(crate) lines: Mutex<Receiver<String>>,
+}
+
+impl Server {
+    pub(crate) fn start(example: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(example, settings);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
+        let mut server = Self { child, address: String::new(), lines };
+        let line = server.line_with("listening on http://");
+        line.split("http://").nth(1).unwrap().clone_into(&mut server.address);
+        server
+    }
+
+    /// The next line of what it prints that has this text.
+    pub(crate) fn line_with(&self, text: &str) -> String {
+        loop {
+            let line = self.lines.lock().unwrap().recv_timeout(Duration::from_secs(20));
+            let line = line.unwrap_or_else(|_| panic!("the server printed no line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_lines(output: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
