@@ -17,8 +17,9 @@ pub(crate) async fn healthz(State(service): State<Service>, headers: HeaderMap) 
     json(StatusCode::OK, service.options.locale(&headers), &Health { status: "ok" })
 }
 
-/// May be kept for five minutes: that long a key must be published before anything is signed by it. It
-/// has no `ETag`, since a 304 would save a few hundred bytes.
+/// May be kept for five minutes; some libraries keep a set for ten whatever is said, so a key is to be
+/// published for longer before anything is signed by it. It has no `ETag`, since a 304 would save a few
+/// hundred bytes.
 pub(crate) async fn jwks(State(service): State<Service>) -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "application/jwk-set+json"),
