@@ -110,12 +110,13 @@ pub enum RegistrationMode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimits {
-    /// Logins from one source, and as many proofs of a password by who is logged in. Default 60 a minute: stuffing from one address is slow, and the waits of
-    /// [`AttemptPolicy`] bind each account besides.
+    /// Logins from one source, and as many proofs of a password by who is logged in. Default 60 a minute:
+    /// stuffing from one address is slow, and the waits of [`AttemptPolicy`] bind each account besides.
     pub login_per_source: Option<RateLimit>,
-    /// Mails of each kind to one address, and requests of one account for another address. Default 5 an hour (OWASP Forgot Password: no flooding of a mailbox).
+    /// Mails of each kind to one address, and requests of one account for another address. Default 5 an
+    /// hour (OWASP Forgot Password: no flooding of a mailbox).
     pub mails_per_address: Option<RateLimit>,
-    /// Mails of each kind with a link to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
+    /// Mails of each kind to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
     pub mails_global: Option<RateLimit>,
     /// Uses of refresh tokens from one source. Default 600 a minute. What we never issued is refused
     /// without being asked of a store, and still counts.
