@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up should stop")]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use adapters_local::{Testing, testing, testing_with};
@@ -41,7 +42,7 @@ impl EventSink for Dropped {
     fn record(&self, _: AuthEvent) {}
 }
 
-/// Limits are counted, and never reached.
+/// Limits are counted, and never reached; an account has three sessions, and each login ends the oldest.
 fn world() -> Testing {
     testing_with(|ports, settings| {
         ports.token_issuer = Arc::new(Unsigned);
@@ -51,8 +52,10 @@ fn world() -> Testing {
         settings.limits.login_per_source = wide;
         settings.limits.mails_global = wide;
         settings.limits.mails_per_address = wide;
+        settings.limits.refresh_per_source = wide;
         settings.limits.register_per_source = wide;
         settings.limits.reset_request_per_source = wide;
+        settings.sessions_per_account = NonZeroUsize::MIN.saturating_add(2);
     })
 }
 
@@ -96,6 +99,16 @@ fn use_cases(criterion: &mut Criterion) {
         bencher
             .to_async(&runtime)
             .iter(async || auth.login(good.clone(), &context()).await.unwrap());
+    });
+
+    group.bench_function("refresh, signing stubbed", |bencher| {
+        let login = runtime.block_on(auth.login(good.clone(), &context())).unwrap();
+        let current = Mutex::new(login.refresh_token);
+        bencher.to_async(&runtime).iter(async || {
+            let presented = current.lock().unwrap().clone();
+            let refreshed = auth.refresh(presented, &context()).await.unwrap();
+            *current.lock().unwrap() = refreshed.refresh_token;
+        });
     });
 
     let next = AtomicU64::new(1);

@@ -104,6 +104,7 @@ impl From<ProofError> for Problem {
     fn from(error: ProofError) -> Self {
         match error {
             ProofError::Overloaded { retry_after }
+            | ProofError::RateLimited { retry_after }
             | ProofError::TooManyAttempts { retry_after } => {
                 coded(error.code()).retry_after(retry_after)
             }
@@ -129,6 +130,9 @@ impl From<ChangeEmailError> for Problem {
     fn from(error: ChangeEmailError) -> Self {
         match error {
             ChangeEmailError::NotProved(error) => error.into(),
+            ChangeEmailError::RateLimited { retry_after } => {
+                coded(error.code()).retry_after(retry_after)
+            }
             ChangeEmailError::Unchanged => coded(error.code()).about("new_email"),
             error => coded(error.code()),
         }

@@ -103,7 +103,7 @@ async fn bcrypt_of_a_digest_fits_its_password_alone() {
 
 /// Attack case D1.
 #[tokio::test]
-async fn a_password_that_bcrypt_would_cut_fits_nothing() {
+async fn d1_a_password_that_bcrypt_would_cut_fits_nothing() {
     let hasher = hasher();
     // crypt_blowfish's own vector of a password of 98 bytes, of which the first 72 were hashed.
     let whole = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -598,7 +598,7 @@ fn typed(value: &serde_json::Value) -> Option<String> {
 }
 
 #[tokio::test]
-async fn passlibs_known_hashes_are_replaced_by_a_login_and_malformed_ones_let_nobody_in() {
+async fn d3_passlibs_known_hashes_are_replaced_by_a_login_and_malformed_ones_let_nobody_in() {
     let Some(folder) = std::env::var_os("AUTH_TEST_VECTORS") else {
         println!(
             "skipped: AUTH_TEST_VECTORS does not name a folder that holds passlib/known_hashes.json"

@@ -350,7 +350,7 @@ fn parts_have_one_spelling() {
 }
 
 #[test]
-fn the_algorithm_is_the_keys_and_spelt_as_the_key_spells_it() {
+fn b7_the_algorithm_is_the_keys_and_spelt_as_the_key_spells_it() {
     for alg in [
         "none", "None", "NONE", "nOnE", "noNE", "", "HS256", "ES256", "RS256", "PS256", "eddsa",
         "EDDSA", "Ed25519", "Ed448", "EdDSA ", "EdDSA\0",

@@ -146,7 +146,7 @@ error_codes! {
     PasswordTooShort = "password_too_short",
     /// The current password is wrong.
     PasswordWrong = "password_wrong",
-    /// Too many requests from one source.
+    /// Too many requests from one source, or for one account.
     RateLimited = "rate_limited",
     /// The password, or a login just now, is needed.
     RecentLoginNeeded = "recent_login_needed",
@@ -156,7 +156,7 @@ error_codes! {
     ResetTokenInvalid = "reset_token_invalid",
     /// The account has no such session.
     SessionNotFound = "session_not_found",
-    /// The access token is wrong or expired: never said which.
+    /// The access token is wrong or expired, or its session or account is over: never said which.
     TokenInvalid = "token_invalid",
     /// Too many guesses at one address.
     TooManyAttempts = "too_many_attempts",

@@ -11,11 +11,11 @@
 //! | log in | [`Auth::login`] | one answer and one cost, whether the account is unknown, locked or wrong |
 //! | check a token | [`Auth::authenticate`] | no I/O unless a strict [`TokenCheck`] is chosen |
 //! | stay logged in | [`Auth::refresh`] | a token works once; a lost answer is given again, and a copy ends the session |
-//! | log out | [`Auth::logout`], [`Auth::list_sessions`], [`Auth::end_session`], [`Auth::end_all_sessions`] | after the answer no token of the session is good |
+//! | log out | [`Auth::logout`], [`Auth::list_sessions`], [`Auth::end_session`], [`Auth::end_all_sessions`] | after the answer no refresh token of the session is good |
 //! | confirm an address | [`Auth::verify_email`], [`Auth::request_verification`] | a signed link, for this address and version alone |
 //! | another password | [`Auth::change_password`] | the session that asks goes on, all others end at once |
 //! | another address | [`Auth::request_email_change`], [`Auth::confirm_email_change`] | moved whole by who reads the new address; the old one is told |
-//! | leave | [`Auth::delete_account`] | nothing of the account works or is kept |
+//! | leave | [`Auth::delete_account`] | no login, session or link of the account works, and nothing of it is kept |
 //! | operate | [`Auth::admin`] | disable, enable, end sessions, force a change of password, delete, look up |
 //! | forget | [`Auth::request_password_reset`] | the request does the same for every address |
 //! | mail | [`Auth::deliver`] | the worker's half: twice, late and out of order are harmless |

@@ -42,7 +42,7 @@ pub enum MailJob {
         /// The language of the mail.
         locale: Locale,
     },
-    /// Tell the owner that the password was reset, once the reset is seen to have happened.
+    /// Tell the owner that the password was reset or changed, once that is seen to have happened.
     PasswordChanged {
         /// The account's address.
         email: Email,

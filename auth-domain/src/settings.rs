@@ -18,14 +18,14 @@ use crate::{
 #[derive(Clone)]
 #[expect(clippy::exhaustive_structs, reason = "whoever composes must decide on every port")]
 pub struct Ports {
-    /// Counts attempts to log in.
+    /// Counts attempts to log in or to prove a password.
     pub attempts: Arc<dyn AttemptStore>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Signs the `token` of the login answer for a system that this one replaced, where there is one.
     /// Nothing here accepts what it signs.
     pub compatibility_issuer: Option<Arc<dyn TokenIssuer>>,
-    /// Makes ids.
+    /// Makes ids, and the secret of each session's first token.
     pub entropy: Arc<dyn Entropy>,
     /// Takes events.
     pub events: Arc<dyn EventSink>,

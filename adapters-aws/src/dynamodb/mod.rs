@@ -34,10 +34,10 @@
 //! | forgot, the worker's half | user, newest, put | 2 | 1, and 1 for each cap |
 //! | reset | newest, user, consume, user, clear, sessions | 3 | 3, and 1 for each session |
 //! | change of password | session, user, attempt, clear, user, session, sessions | 3 | 4, and 1 for each other session |
-//! | change of address | user, new address, user, the move, sessions, links, clear | 5 | 5, 2 for the index, and 1 for each session and link |
-//! | deletion | session, user, user, sessions, links, clear | 4 | 2, 1 for the index, and 1 for each session and link |
+//! | change of address, the link | user, new address, user, the move, sessions, links, clear | 5 | 5, 2 for the index, and 1 for each session and link |
+//! | deletion after a recent login | session, user, user, sessions, links, clear | 4 | 2, 1 for the index, and 1 for each session and link |
 //!
-//! The move itself is 1 read and 4 writes: a transaction of two items. An address that is not typed in its
+//! A deletion with the password costs an attempt and its end more: 2 WRU. The move itself is 1 read and 4 writes: a transaction of two items. An address that is not typed in its
 //! canonical form costs a login one more read, whether or not there is an account. The sessions of an account
 //! are read whole, 1 RRU for each 4 KB (seven to nine of them): a login to an account with 50 costs 7 or 8.
 

@@ -259,3 +259,20 @@ async fn e2_who_signed_up_with_anothers_address_is_out_once_its_owner_resets_the
     assert_eq!(late.code(), (400, "link_invalid".into()));
     assert!(client.is_alive(&Session::of(&client.login(NEW).await)).await);
 }
+
+#[tokio::test]
+async fn who_asks_for_too_many_other_addresses_is_told_when_to_come_back() {
+    let world = testing();
+    let client = Client::of(&world);
+    let session = client.first_session().await;
+    let ask = async |new_email: &str| {
+        let body = json!({"new_email": new_email, "current_password": OLD});
+        client.post_as(&session.access, "/auth/change-email", body).await
+    };
+    for number in 0..5 {
+        assert_eq!(ask(&format!("ann{number}@example.com")).await.status, StatusCode::ACCEPTED);
+    }
+    let limited = ask("one-more@example.com").await;
+    assert_eq!(limited.code(), (429, "rate_limited".into()));
+    assert_eq!(limited.header("retry-after"), Some("720"));
+}

@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_hash_above_the_ceilings_allocates_nothing() {
+    fn d2_a_stored_hash_above_the_ceilings_allocates_nothing() {
         let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         for stored in [
             "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A".to_owned(),

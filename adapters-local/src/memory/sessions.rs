@@ -11,8 +11,8 @@ use super::locked;
 
 /// Sessions in memory.
 ///
-/// The cap on sessions of an account bounds how many an account has; what has expired goes with the
-/// account's next login.
+/// The cap on sessions of an account bounds how many rows it has. An expired one stays until a login beyond
+/// the cap, a bump of the credential version or the deletion removes it.
 #[derive(Debug, Default)]
 pub struct MemorySessions {
     rows: Mutex<HashMap<UserId, HashMap<SessionId, Session>>>,

@@ -57,9 +57,9 @@ impl Auth {
     /// Deletes a token's account, given its password or a login of the last five minutes.
     ///
     /// One conditional write removes the account, unless it was changed since the proof (a reset by its owner
-    /// stops a thief); from then on nothing of it works. Then its sessions,
-    /// reset links and counter of attempts go, and once more by the job that tells the owner, which is
-    /// queued before: so a crash in between leaves nothing behind.
+    /// stops a thief); from then on no login, session or link of it works.
+    /// Then its sessions, reset links and counter of attempts go, and once more by the job that tells the
+    /// owner, which is queued before: so a crash in between leaves nothing behind.
     ///
     /// # Errors
     /// [`DeleteAccountError`].

@@ -30,7 +30,7 @@ pub enum SkipReason {
     Disabled,
     /// The link would have expired before it was sent.
     Expired,
-    /// The account has been confirmed already, or is there already.
+    /// The address is confirmed already.
     AlreadyVerified,
     /// The address, or everyone together, had enough mails; what was sent before stays good.
     MailCap,

@@ -54,7 +54,7 @@ use crate::{
 /// clone is the same service.
 ///
 /// Each call may be dropped at any await: what was acknowledged stays, and nothing is left half done
-/// that a later call does not put right (a reset link may be spent; the owner asks for another).
+/// that a later call does not put right (a reset link or refresh token may be spent: the owner asks for another mail, or logs in).
 #[derive(Clone)]
 pub struct Auth {
     inner: Arc<Inner>,

@@ -481,10 +481,10 @@ impl Life {
         as_foreseen("end_all_sessions", may.is_ok(), answer)
     }
 
-    fn bump(&mut self, but: Option<usize>) {
+    fn bump(&mut self, spared: Option<usize>) {
         self.version += 1;
         for (n, line) in self.lines.iter_mut().enumerate() {
-            if Some(n) == but {
+            if Some(n) == spared {
                 line.version = self.version;
             } else {
                 line.has_row &= self.keeps_rows;
