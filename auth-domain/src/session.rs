@@ -127,12 +127,13 @@ impl Session {
     /// What a token that is known by `presented` is to this session at `now`. Pure: a store makes the
     /// rotation that follows from it atomic.
     pub fn presented(&self, presented: TokenDigest, now: Timestamp) -> Presented {
-        let away = now.since(self.last_used_at).max(self.last_used_at.since(now));
         if self.is_expired(now) {
             Presented::Expired
         } else if presented == self.current {
             Presented::Current
-        } else if self.parent == Some(presented) && away <= Self::RETRY_WINDOW {
+        } else if self.parent == Some(presented)
+            && now.distance(self.last_used_at) <= Self::RETRY_WINDOW
+        {
             Presented::Parent
         } else {
             Presented::Spent

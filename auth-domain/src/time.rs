@@ -28,6 +28,11 @@ impl Timestamp {
         self.0
     }
 
+    /// How far apart the two are, whichever comes first: a clock set back makes nothing recent.
+    pub(crate) const fn distance(self, other: Self) -> Duration {
+        Duration::from_micros(self.0.abs_diff(other.0))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead, as it may after a clock was set back.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

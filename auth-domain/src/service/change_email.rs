@@ -186,7 +186,7 @@ impl Auth {
         self.limit_source("confirm-email", self.settings().limits.reset_per_source, context)
             .await?;
         let keys = &self.inner.email_change_keys;
-        if keys.issuer_of(|key| token.is_of(key)).is_none() {
+        if !keys.issued(|key| token.is_of(key)) {
             return Err(ConfirmEmailError::InvalidToken);
         }
         let owner = self.owner_by_link(token.claims(), subject).await?;

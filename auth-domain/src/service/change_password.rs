@@ -6,7 +6,7 @@ use super::session::{Current, Issued};
 use super::{Auth, Crowded, ProofError, Subject, refused};
 use crate::ports::{CredentialChange, Update};
 use crate::{
-    AccountCall, Claims, ErrorCode, Password, PolicyViolation, PortError, RequestContext, Session,
+    AccountCall, Claims, ErrorCode, Password, PolicyViolation, PortError, RequestContext,
     SignedToken, User,
 };
 
@@ -118,15 +118,7 @@ impl Auth {
             self.record_fault(subject, error);
         }
         self.remove_sessions(user.id, next, subject).await;
-        self.tokens_after_change(&user, &session).await
-    }
-
-    async fn tokens_after_change(
-        &self,
-        user: &User,
-        session: &Session,
-    ) -> Result<PasswordChanged, ChangePasswordError> {
-        let issued = self.issue_tokens(user, session.key.id).await?;
+        let issued = self.issue_tokens(&user, session.key.id).await?;
         let Issued { access_token, expires_in, compatibility_token } = issued;
         Ok(PasswordChanged { access_token, expires_in, compatibility_token })
     }

@@ -7,7 +7,7 @@ use super::{Auth, ProofError, Subject, refused};
 use crate::ports::{Update, UserKey};
 use crate::{
     AccountCall, Claims, CredentialVersion, Email, ErrorCode, Locale, MailJob, Password, PortError,
-    RequestContext, Timestamp, UserId,
+    RequestContext, UserId,
 };
 
 /// Why an account was not deleted.
@@ -84,7 +84,7 @@ impl Auth {
         let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
         match password {
             Some(password) => self.prove(&user, password, context, subject).await?,
-            None if is_recent(session.created_at, self.now()) => {}
+            None if self.now().distance(session.created_at) <= RECENT => {}
             None => return Err(DeleteAccountError::RecentLoginNeeded),
         }
         let expected = Some(user.credential_version);
@@ -137,9 +137,4 @@ impl Auth {
         self.ports().sessions.end_all(user_id, older_than).await?;
         self.ports().reset_tokens.delete_all(email, user_id).await
     }
-}
-
-/// Either way, so that a clock set back does not make an old login recent.
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
-    now.since(at).max(at.since(now)) <= RECENT
 }

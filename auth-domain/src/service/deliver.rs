@@ -355,8 +355,8 @@ impl Auth {
         content: impl FnOnce() -> MailContent,
     ) -> Result<Delivery, DeliveryError> {
         let found = self.ports().users.find_by_email(email).await?;
-        if found.is_some_and(|user| user.id == user_id) {
-            return self.deliver_notice(email, user_id, change, content).await;
+        if let Some(user) = found.filter(|user| user.id == user_id) {
+            return self.tell_of(change, &user, email, content).await;
         }
         let older_than = (change.version != LAST).then_some(change.version);
         self.erase_leftovers(email, user_id, older_than).await?;
@@ -374,6 +374,17 @@ impl Auth {
         let Some(user) = found.filter(|user| user.id == user_id) else {
             return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
         };
+        self.tell_of(change, &user, email, content).await
+    }
+
+    /// Once the account shows the change; not of one that it will never show.
+    async fn tell_of(
+        &self,
+        change: Change,
+        user: &User,
+        email: &Email,
+        content: impl FnOnce() -> MailContent,
+    ) -> Result<Delivery, DeliveryError> {
         match user.credential_version.cmp(&change.version) {
             Ordering::Less if self.now().since(change.at) < NOTICE_PATIENCE => {
                 Err(DeliveryError::NotYet)

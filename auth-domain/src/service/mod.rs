@@ -89,9 +89,9 @@ impl Keys {
         std::iter::once(&self.current).chain(&self.previous).map(|key| &**key)
     }
 
-    /// The key that something was issued under.
-    fn issuer_of(&self, issued: impl Fn(&[u8; 32]) -> bool) -> Option<&[u8; 32]> {
-        self.all().find(|key| issued(key))
+    /// Whether something was issued under one of them.
+    fn issued(&self, is_of: impl Fn(&[u8; 32]) -> bool) -> bool {
+        self.all().any(is_of)
     }
 }
 

@@ -95,7 +95,7 @@ impl Auth {
     ) -> Result<Refreshed, RefreshError> {
         self.limit_source("refresh", self.settings().limits.refresh_per_source, context).await?;
         let keys = &self.inner.refresh_keys;
-        if keys.issuer_of(|key| token.is_of(key)).is_none() {
+        if !keys.issued(|key| token.is_of(key)) {
             return Err(RefreshError::Rejected);
         }
         subject.user_id = Some(token.session().user_id);

@@ -2,8 +2,8 @@
 
 use crate::ports::SessionStore;
 use crate::{
-    Claims, CredentialVersion, DisplayName, EventKind, PortError, RefreshToken, RequestContext,
-    Session, SessionId, SessionKey, SignedToken, Timestamp, TokenRejected, User, UserId,
+    Claims, CredentialVersion, EventKind, PortError, RefreshToken, RequestContext, Session,
+    SessionId, SessionKey, SignedToken, Timestamp, TokenRejected, User, UserId,
 };
 
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl Auth {
             user_id: user.id,
             session_id,
             email: user.email.clone(),
-            name: DisplayName::abridged(&user.name),
+            name: user.name.abridged(),
             credential_version: user.credential_version,
             issued_at,
             expires_at: issued_at + expires_in,
@@ -131,11 +131,11 @@ impl Auth {
             }
             answer => answer?,
         };
-        let session = found.ok_or(NotCurrent::Rejected(TokenRejected))?;
-        match self.owner_of(&session, subject).await? {
-            Some(user) if self.is_live(&session, &user) => Ok(Current { user, session }),
-            _ => Err(NotCurrent::Rejected(TokenRejected)),
-        }
+        let live = found.filter(|session| !session.is_expired(self.now()));
+        let session = live.ok_or(NotCurrent::Rejected(TokenRejected))?;
+        let owner = self.owner_of(&session, subject).await?;
+        let user = owner.ok_or(NotCurrent::Rejected(TokenRejected))?;
+        Ok(Current { user, session })
     }
 
     /// The account of a session, if it is there, enabled, and at the session's credential version.

@@ -125,7 +125,7 @@ impl Auth {
         subject: &mut Subject,
     ) -> Result<(), LogoutError> {
         self.limit_source("refresh", self.settings().limits.refresh_per_source, context).await?;
-        if self.inner.refresh_keys.issuer_of(|key| token.is_of(key)).is_none() {
+        if !self.inner.refresh_keys.issued(|key| token.is_of(key)) {
             return Err(LogoutError::Rejected);
         }
         subject.user_id = Some(token.session().user_id);

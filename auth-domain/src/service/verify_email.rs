@@ -66,7 +66,7 @@ impl Auth {
     ) -> Result<(), VerifyEmailError> {
         self.limit_source("verify-email", self.settings().limits.reset_per_source, context).await?;
         let keys = &self.inner.verification_keys;
-        if keys.issuer_of(|key| token.is_of(key)).is_none() {
+        if !keys.issued(|key| token.is_of(key)) {
             return Err(VerifyEmailError::InvalidToken);
         }
         let owner = self.owner_by_link(token.claims(), subject).await?;
