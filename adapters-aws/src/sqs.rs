@@ -1,13 +1,12 @@
 //! Mail jobs by way of SQS: the queue that requests write to, and what its worker is given.
 
 mod mail_batch;
-mod mail_job;
 
 use std::fmt;
 
 use async_trait::async_trait;
 use auth_domain::ports::MailQueue;
-use auth_domain::{MailJob, PortError, PortErrorKind};
+use auth_domain::{MailJob, PortError};
 use aws_sdk_sqs::Client;
 
 use crate::fault::port_error;
@@ -28,9 +27,9 @@ const NOTICE_DELAY_SECONDS: i32 = 5;
 /// The queue is a standard one. A FIFO queue would put the order of jobs above their safety: one that
 /// fails would hold up all behind it, and order is nothing that the jobs need.
 ///
-/// Each job is one message of the same shape, which holds the address and no secret. Errors are those of
-/// the call: `Throttled`, `Unavailable` (also where it is not known whether SQS took the message), `Rejected`
-/// (no such queue, access denied).
+/// Each job is one message of the same shape ([`MailJob::to_json`]), which holds the address and no
+/// secret. Errors are those of the call: `Throttled`, `Unavailable` (also where it is not known whether SQS
+/// took the message), `Rejected` (no such queue, access denied).
 pub struct SqsMailQueue {
     client: Client,
     queue_url: String,
@@ -46,13 +45,11 @@ impl SqsMailQueue {
 #[async_trait]
 impl MailQueue for SqsMailQueue {
     async fn enqueue(&self, job: MailJob) -> Result<(), PortError> {
-        let body = mail_job::write(&job)
-            .map_err(|error| PortError::new(PortErrorKind::Rejected, ENQUEUE).caused_by(error))?;
         let sent = self
             .client
             .send_message()
             .queue_url(&self.queue_url)
-            .message_body(body)
+            .message_body(job.to_json())
             .delay_seconds(delay_seconds(&job))
             .send()
             .await;

@@ -35,6 +35,7 @@ mod email;
 mod error;
 mod event;
 mod link;
+mod mail_job;
 mod master_secret;
 mod message;
 mod password;
@@ -57,6 +58,7 @@ pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
 pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
 pub use link::{EmailChangeToken, LinkTokenError, VerificationToken};
+pub use mail_job::MailJobError;
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
 pub use message::{
     LinkBase, LinkBaseError, LinkMail, Locale, MailContent, MailTemplates, NoticeMail,

@@ -1,13 +1,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use auth_domain::{Auth, DeliveryError};
+use auth_domain::{Auth, DeliveryError, MailJob};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
-
-use super::mail_job;
 
 /// A batch of mail jobs, as Lambda hands a function what it read from SQS. Everything in the event but
 /// id and body of each record is ignored.
@@ -84,7 +82,7 @@ impl MailBatch {
 impl Record {
     /// Whether SQS may forget the message.
     async fn deliver(&self, auth: &Auth) -> bool {
-        match mail_job::read(self.body.as_deref().unwrap_or_default()) {
+        match MailJob::from_json(self.body.as_deref().unwrap_or_default()) {
             Ok(job) => {
                 matches!(auth.deliver(&job).await, Ok(_) | Err(DeliveryError::Undeliverable(_)))
             }

@@ -5,6 +5,7 @@ use crate::{MailJob, PortError};
 /// Takes mail jobs off the request, to be given to [`Auth::deliver`](crate::Auth::deliver) by a worker.
 ///
 /// Jobs are delivered at least once, in any order. Each implementation says what its jobs survive.
+/// [`MailJob::to_json`] is a job's form wherever it outlives the process.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait MailQueue: Send + Sync {

@@ -1,19 +1,25 @@
-//! A mail job as a message carries it: JSON with a version.
+//! A mail job as a queue that outlives the process carries it: JSON with a version.
 
-use auth_domain::{CredentialVersion, Email, JobId, Locale, MailJob, Timestamp, UserId};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Why a message is no mail job that this version knows. Never carries the message: it holds an address.
+use crate::{CredentialVersion, Email, JobId, Locale, MailJob, Timestamp, UserId};
+
+/// Why a text is no mail job that this version knows. Never carries the text: it may hold an address.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(super) enum MailJobError {
+#[non_exhaustive]
+pub enum MailJobError {
+    /// Version and kind are known, and what they ask for is missing or wrong.
     #[error("a mail job of version {VERSION} that cannot be read")]
     Malformed,
+    /// It is no JSON object with a version and a kind.
     #[error("not a mail job")]
     NotAJob,
+    /// A job of this version, and of a kind that came later.
     #[error("a mail job of another kind than this version knows")]
     UnknownKind,
+    /// A job of that version, which came later or never was.
     #[error("a mail job of version {0}, and this one knows {VERSION}")]
     UnknownVersion(u64),
 }
@@ -28,10 +34,17 @@ struct Head {
 }
 
 #[derive(Serialize)]
-struct Message {
+struct Versioned {
     version: u64,
     #[serde(flatten)]
     job: Job,
+}
+
+impl Versioned {
+    #[expect(clippy::expect_used, reason = "texts and numbers under names always have a form")]
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a job has a form in JSON")
+    }
 }
 
 const KINDS: [&str; 6] = [
@@ -91,14 +104,33 @@ struct Change {
     locale: String,
 }
 
-/// A job as the body of a message.
-pub(super) fn write(job: &MailJob) -> Result<String, MailJobError> {
-    let job = message(job).ok_or(MailJobError::UnknownKind)?;
-    serde_json::to_string(&Message { version: VERSION, job }).map_err(|_| MailJobError::Malformed)
+impl MailJob {
+    /// The job as JSON with a version, for a queue that outlives the process. Holds an address and no
+    /// secret.
+    pub fn to_json(&self) -> String {
+        Versioned { version: VERSION, job: written(self) }.to_json()
+    }
+
+    /// Reads what [`MailJob::to_json`] wrote, here or in another version of this crate: a field that came
+    /// later is ignored, a later version or kind is told apart from what cannot be read.
+    ///
+    /// # Errors
+    /// [`MailJobError`] for anything else. No try mends it here; a later version may know the job.
+    pub fn from_json(text: &str) -> Result<Self, MailJobError> {
+        let head: Head = serde_json::from_str(text).map_err(|_| MailJobError::NotAJob)?;
+        if head.version != VERSION {
+            return Err(MailJobError::UnknownVersion(head.version));
+        }
+        if !KINDS.contains(&head.kind.as_str()) {
+            return Err(MailJobError::UnknownKind);
+        }
+        let job = serde_json::from_str(text).map_err(|_| MailJobError::Malformed)?;
+        parse(job).ok_or(MailJobError::Malformed)
+    }
 }
 
-fn message(job: &MailJob) -> Option<Job> {
-    Some(match job {
+fn written(job: &MailJob) -> Job {
+    match job {
         MailJob::PasswordReset { id, email, requested_at, locale } => Job::PasswordReset {
             id: Base64UrlUnpadded::encode_string(id.as_bytes()),
             email: email.as_str().to_owned(),
@@ -138,8 +170,7 @@ fn message(job: &MailJob) -> Option<Job> {
             deleted_at_micros: deleted_at.as_micros(),
             locale: locale.tag().to_owned(),
         },
-        _ => return None,
-    })
+    }
 }
 
 fn change(
@@ -156,19 +187,6 @@ fn change(
         changed_at_micros: at.as_micros(),
         locale: locale.tag().to_owned(),
     }
-}
-
-/// The job in the body of a message. Fields that this version does not know are ignored.
-pub(super) fn read(body: &str) -> Result<MailJob, MailJobError> {
-    let head: Head = serde_json::from_str(body).map_err(|_| MailJobError::NotAJob)?;
-    if head.version != VERSION {
-        return Err(MailJobError::UnknownVersion(head.version));
-    }
-    if !KINDS.contains(&head.kind.as_str()) {
-        return Err(MailJobError::UnknownKind);
-    }
-    let job = serde_json::from_str(body).map_err(|_| MailJobError::Malformed)?;
-    parse(job).ok_or(MailJobError::Malformed)
 }
 
 fn parse(job: Job) -> Option<MailJob> {
@@ -309,8 +327,8 @@ mod tests {
             (moved, MOVED),
             (deleted, DELETED),
         ] {
-            assert_eq!(write(&job).as_deref(), Ok(text));
-            assert_eq!(read(text), Ok(job));
+            assert_eq!(job.to_json(), text);
+            assert_eq!(MailJob::from_json(text), Ok(job));
         }
     }
 
@@ -318,11 +336,10 @@ mod tests {
     fn an_address_keeps_the_spelling_by_which_its_row_is_found() {
         for text in [CHANGED, VERIFY, CONFIRM, MOVED, DELETED] {
             let text = text.replace("\"ann@example.com", "\"Ann@Example.com");
-            let job = read(&text).unwrap();
-            assert_eq!(write(&job).as_deref(), Ok(text.as_str()));
+            assert_eq!(MailJob::from_json(&text).unwrap().to_json(), text);
         }
         let canonical = CONFIRM.replace("anna@example.com", "Anna@Example.com");
-        assert_eq!(write(&read(&canonical).unwrap()).as_deref(), Ok(CONFIRM));
+        assert_eq!(MailJob::from_json(&canonical).unwrap().to_json(), CONFIRM);
     }
 
     #[test]
@@ -333,15 +350,17 @@ mod tests {
             requested_at: at(3),
             locale: Locale::Ko,
         };
-        let text = write(&asked).unwrap();
+        let text = asked.to_json();
         assert!(!text.contains("registered"));
-        assert_eq!(read(&text), Ok(asked));
+        assert_eq!(MailJob::from_json(&text), Ok(asked));
     }
 
     #[test]
     fn a_field_of_a_later_version_is_ignored() {
         let text = RESET.replace(r#""locale""#, r#""priority":9,"locale""#);
-        assert_eq!(read(&text), read(RESET));
+        let job = MailJob::from_json(RESET);
+        assert!(job.is_ok());
+        assert_eq!(MailJob::from_json(&text), job);
     }
 
     #[test]
@@ -366,7 +385,7 @@ mod tests {
             (MOVED.replace("ann@example.com", "ann"), Malformed),
             (DELETED.replace("1700000000000006", "\"soon\""), Malformed),
         ] {
-            assert_eq!(read(&text), Err(why), "{text}");
+            assert_eq!(MailJob::from_json(&text), Err(why), "{text}");
         }
     }
 }
