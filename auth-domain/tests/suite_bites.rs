@@ -17,11 +17,12 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 
 use auth_domain::conformance::{
-    attempt_store, entropy, password_hasher, rate_limiter, reset_token_store, session_store, token,
-    user_store,
+    Racers, Spawner, Task, attempt_store, entropy, password_hasher, rate_limiter,
+    reset_token_store, session_store, token, user_store,
 };
 use broken::attempts::{self, Attempts};
 use broken::generator::{self, EntropyFault, Generator};
@@ -61,11 +62,12 @@ mod honest {
         }
     }
 
+    /// With twice the usual racers.
     mod attempts {
         use crate::broken::attempts::Attempts;
         auth_domain::attempt_store_conformance! {
             test: tokio::test(flavor = "multi_thread", worker_threads = 4),
-            spawn: tokio::spawn,
+            spawn: auth_domain::conformance::Racers::new(32, tokio::spawn),
             adapter: std::sync::Arc::new(Attempts::new(None)),
         }
     }
@@ -177,6 +179,57 @@ fn a_fault_that_is_not_caught_is_found() {
     each_law_bites(entropy::LAWS, generator::CAUGHT, |law, _| async move {
         entropy::hold(law, &Generator::new(None)).await;
     });
+}
+
+/// Laws of one call beside one other.
+const DUELS: [&str; 2] =
+    ["what_is_written_beside_a_move_is_kept", "a_restamp_among_rotations_is_kept"];
+
+#[test]
+fn each_race_has_as_many_racers_as_its_spawner_says() {
+    for law in user_store::LAWS {
+        racers_are_the_spawners(law, async |spawner| {
+            user_store::hold(law, Arc::new(Users::new(None)), spawner).await;
+        });
+    }
+    for law in reset_token_store::LAWS {
+        racers_are_the_spawners(law, async |spawner| {
+            reset_token_store::hold(law, Arc::new(Rows::new(None)), spawner).await;
+        });
+    }
+    for law in session_store::LAWS {
+        racers_are_the_spawners(law, async |spawner| {
+            session_store::hold(law, Arc::new(Sessions::new(None)), spawner).await;
+        });
+    }
+    for law in attempt_store::LAWS {
+        racers_are_the_spawners(law, async |spawner| {
+            attempt_store::hold(law, Arc::new(Attempts::new(None)), spawner).await;
+        });
+    }
+    for law in rate_limiter::LAWS {
+        racers_are_the_spawners(law, async |spawner| {
+            rate_limiter::hold(law, Arc::new(Limiter::new(None)), spawner).await;
+        });
+    }
+}
+
+fn racers_are_the_spawners(law: &str, hold: impl AsyncFn(&dyn Spawner)) {
+    let [eight, thirty_two] = [8, 32].map(|racers| started(racers, &hold));
+    let times = if DUELS.contains(&law) { 1 } else { 4 };
+    assert_eq!(thirty_two, times * eight, "tasks of {law}, with four times as many racers");
+}
+
+/// How many tasks a law starts.
+fn started(racers: usize, hold: impl AsyncFn(&dyn Spawner)) -> usize {
+    let started = AtomicUsize::new(0);
+    let spawner = Racers::new(racers, |task: Task| {
+        started.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(task)
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(hold(&spawner));
+    started.into_inner()
 }
 
 #[test]

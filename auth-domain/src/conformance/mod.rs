@@ -57,10 +57,10 @@
 //! | `Entropy` | [`entropy_conformance!`](crate::entropy_conformance) | [`entropy`] |
 //!
 //! The first five ask for a [`Spawner`] too, since "of concurrent callers one wins" is a promise that a
-//! store can only break, or keep, when there are some: those laws start sixteen tasks at one moment,
-//! twenty times over. Looking first and writing then is found reliably where an `await` lies between the
-//! two. Where none does, as between two locks in memory, it takes a runtime with several threads, and
-//! is found at times only.
+//! store can only break, or keep, when there are some: those laws start sixteen tasks at one moment, or as
+//! many as [`Racers`] say (`spawn: Racers::new(32, tokio::spawn)`), twenty times over. Looking first and
+//! writing then is found reliably where an `await` lies between the two. Where none does, as between two
+//! locks in memory, it takes a runtime with several threads, and is found at times only.
 //!
 //! Without the macros, [`user_store::hold`] and its like run one law by its name.
 //!
@@ -88,7 +88,7 @@ pub mod session_store;
 pub mod token;
 pub mod user_store;
 
-pub use race::{Spawner, Task};
+pub use race::{Racers, Spawner, Task};
 
 use crate::PortError;
 

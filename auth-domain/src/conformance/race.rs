@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::hint::spin_loop;
 use std::pin::Pin;
@@ -11,10 +12,15 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Starts tasks beside each other: the runtime of whoever runs the laws.
 ///
 /// Any function that takes a [`Task`] and returns a future is one, `tokio::spawn` for example. Nothing
-/// but the end of that future is looked at: a racer that panicked is missed by the law itself.
+/// but the end of that future is looked at: a racer that panicked is missed by the law itself. Sixteen
+/// race with a function, another number with [`Racers`].
 pub trait Spawner: Sync {
     /// Starts `task`, to run in parallel with its caller, and returns what waits for its end.
     fn spawn(&self, task: Task) -> Task;
+
+    /// How many tasks race in each race: eight or more, or the law panics. Some limits let five in, and of
+    /// fewer racers nobody would be turned away.
+    fn racers(&self) -> usize;
 }
 
 impl<F, H> Spawner for F
@@ -26,10 +32,53 @@ where
         let handle = self(task);
         Box::pin(async move { drop(handle.await) })
     }
+
+    fn racers(&self) -> usize {
+        USUAL_RACERS
+    }
 }
 
+/// A [`Spawner`] with a number of racers of its own. More than the usual sixteen suit a store over several
+/// connections: racers then wait for one of them too, as callers do.
+pub struct Racers<S> {
+    number: usize,
+    spawner: S,
+}
+
+impl<S: Spawner> Racers<S> {
+    /// Races with `number` tasks, eight or more, each started by `spawner`.
+    pub const fn new(number: usize, spawner: S) -> Self {
+        Self { number, spawner }
+    }
+}
+
+impl<S: Spawner> Spawner for Racers<S> {
+    fn spawn(&self, task: Task) -> Task {
+        self.spawner.spawn(task)
+    }
+
+    fn racers(&self) -> usize {
+        self.number
+    }
+}
+
+impl<S> fmt::Debug for Racers<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Racers").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+const USUAL_RACERS: usize = 16;
+/// More than the five that the limits of laws let in.
+const FEWEST_RACERS: usize = 8;
+
 /// Racers of one race.
-pub(super) const RACERS: usize = 16;
+pub(super) fn racers_of(spawner: &dyn Spawner) -> usize {
+    let racers = spawner.racers();
+    assert!(racers >= FEWEST_RACERS, "{racers} racers are too few, {FEWEST_RACERS} would do");
+    racers
+}
+
 /// Races of one law: a window that one race misses is met by another.
 pub(super) const ROUNDS: usize = 20;
 const SPINS: usize = 5_000;
@@ -140,4 +189,35 @@ pub(super) async fn step_aside() {
         Poll::Pending
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn as_many_tasks_start_as_there_are_racers() {
+        for number in [8, 9, 32] {
+            let started = AtomicUsize::new(0);
+            let spawner = Racers::new(number, |task: Task| {
+                started.fetch_add(1, Ordering::Relaxed);
+                task
+            });
+            let racers = (0..racers_of(&spawner)).map(|lane| async move { lane });
+            let lanes = race(&spawner, racers.collect()).await;
+            assert_eq!(lanes, (0..number).collect::<Vec<_>>());
+            assert_eq!(started.into_inner(), number);
+        }
+    }
+
+    #[test]
+    fn a_function_races_with_sixteen() {
+        assert_eq!(racers_of(&|task: Task| task), 16);
+    }
+
+    #[test]
+    #[should_panic(expected = "7 racers are too few")]
+    fn a_race_in_which_nobody_is_turned_away_is_refused() {
+        racers_of(&Racers::new(7, |task: Task| task));
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::race::{RACERS, ROUNDS, Spawner, race};
+use super::race::{ROUNDS, Spawner, race, racers_of};
 use super::{done, fresh, the_one};
 use crate::ports::{Put, ResetTokenStore};
 use crate::{CredentialVersion, Email, ResetRecord, Timestamp};
@@ -301,7 +301,7 @@ pub async fn of_concurrent_consumers_at_most_one_wins(
     for _ in 0..ROUNDS {
         let row = fresh::reset_record();
         put(&*store, &row).await;
-        let racers = (0..RACERS).map(|_| {
+        let racers = (0..racers_of(spawner)).map(|_| {
             let (store, row) = (Arc::clone(&store), row.clone());
             async move { consume(&*store, &row, row.created_at).await.is_some() }
         });
@@ -322,7 +322,7 @@ pub async fn of_concurrent_puts_of_one_row_one_stores_it(
 ) {
     for _ in 0..ROUNDS {
         let row = fresh::reset_record();
-        let racers = (0..RACERS).map(|_| {
+        let racers = (0..racers_of(spawner)).map(|_| {
             let (store, row) = (Arc::clone(&store), row.clone());
             async move { done(store.put(row).await) }
         });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::race::{RACERS, ROUNDS, Spawner, race};
+use super::race::{ROUNDS, Spawner, race, racers_of};
 use super::{done, fresh, the_one};
 use crate::ports::{Rotated, Rotation, SessionStore, Update};
 use crate::{
@@ -310,7 +310,7 @@ pub async fn of_concurrent_rotations_of_one_token_one_rotates(
     for _ in 0..ROUNDS {
         let session = fresh::session();
         create(&*store, &session).await;
-        let nexts: Vec<_> = (0..RACERS).map(|_| fresh::digest()).collect();
+        let nexts: Vec<_> = (0..racers_of(spawner)).map(|_| fresh::digest()).collect();
         let racers = nexts.iter().map(|next| {
             let (store, session, next) = (Arc::clone(&store), session.clone(), *next);
             async move { rotate(&*store, &session, session.current, next).await }
@@ -405,11 +405,12 @@ async fn among_rotations<F>(
         create(&*store, &spent).await;
         let session = rotated(&*store, &rotated(&*store, &spent).await).await;
         let mut racers: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
-        // Runtimes start tasks in some order of theirs: the walker takes each place in it.
-        let walker = round % RACERS;
-        for n in 0..RACERS {
+        let count = racers_of(spawner);
+        // Runtimes start tasks in some order of theirs: the walker takes places all along it.
+        let walker = round * count / ROUNDS;
+        for n in 0..count {
             let store = Arc::clone(&store);
-            let walk = walk(Arc::clone(&store), session.clone());
+            let walk = walk(Arc::clone(&store), session.clone(), count);
             racers.push(if n == walker {
                 Box::pin(walk)
             } else {
@@ -422,8 +423,8 @@ async fn among_rotations<F>(
     }
 }
 
-async fn walk(store: Arc<dyn SessionStore>, mut session: Session) {
-    for _ in 0..RACERS {
+async fn walk(store: Arc<dyn SessionStore>, mut session: Session, steps: usize) {
+    for _ in 0..steps {
         match rotate(&*store, &session, session.current, fresh::digest()).await {
             Rotated::Rotated(next) => session = next,
             Rotated::Gone => return,
