@@ -86,10 +86,41 @@ impl AttemptPolicy {
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         self.first_wait.saturating_mul(factor).min(self.longest_wait)
     }
+
+    /// The waits after the free attempts, each with the count that it ends below: shortest first, 33 at
+    /// most. Terms for a store that decides and counts in one conditional write.
+    ///
+    /// It lets an attempt in that nothing is stored for, whose count is below both `free` and
+    /// `most_in_a_row`, or of which one term holds: the count is below the term's, and the last attempt at
+    /// least the wait ago. That is [`AttemptPolicy::decide`], since a longer wait than a count asks for
+    /// has passed only where its own has.
+    pub fn waits(&self) -> Vec<(u32, Duration)> {
+        let most = self.most_in_a_row;
+        let mut waits = Vec::new();
+        let mut count = self.free;
+        while count < most {
+            let wait = self.wait_after(count);
+            let grows = self.wait_after(count + 1) > wait;
+            count = if grows { count + 1 } else { most };
+            waits.push((count, wait));
+        }
+        waits
+    }
+
+    /// What somebody is told whom a store's own condition refused, given what is stored: how long until it
+    /// is worth trying again. The first wait where [`AttemptPolicy::decide`] would let him in by now.
+    pub fn retry_after(&self, stored: AttemptState, now: Timestamp) -> Duration {
+        match self.decide(Some(stored), now) {
+            Attempt::Proceed { .. } => self.first_wait,
+            Attempt::Wait { retry_after } => retry_after,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -117,5 +148,77 @@ mod tests {
         let earlier = Timestamp::from_seconds(9_000);
         let wait = Attempt::Wait { retry_after: Duration::from_secs(2) };
         assert_eq!(AttemptPolicy::default().decide(Some(state), earlier), wait);
+    }
+
+    #[test]
+    fn every_wait_of_the_default_policy_has_its_term() {
+        let waits = AttemptPolicy::default().waits();
+        let waits: Vec<_> = waits.iter().map(|(below, wait)| (*below, wait.as_secs())).collect();
+        let doubling = (0..12).map(|n| (6 + n, 1 << n));
+        assert_eq!(waits, doubling.chain([(100, 3600)]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_policy_of_extremes_has_few_terms() {
+        let endless = AttemptPolicy {
+            free: 0,
+            first_wait: Duration::from_nanos(1),
+            longest_wait: Duration::MAX,
+            most_in_a_row: u32::MAX,
+        };
+        assert_eq!(endless.waits().len(), 33);
+        let all_free = AttemptPolicy { free: u32::MAX, ..endless };
+        assert_eq!(all_free.waits(), []);
+    }
+
+    #[test]
+    fn who_was_refused_is_told_the_rest_of_his_wait_and_never_to_go_on() {
+        let policy = AttemptPolicy::default();
+        let last = Timestamp::from_seconds(1_000);
+        let told = |count, seconds| {
+            policy
+                .retry_after(AttemptState { count, last }, Timestamp::from_seconds(seconds))
+                .as_secs()
+        };
+        assert_eq!(told(8, 1_003), 5);
+        assert_eq!(told(100, 1_003), 3_600);
+        assert_eq!(told(8, 1_008), 1, "his wait passed between refusal and answer");
+        assert_eq!(told(0, 1_003), 1, "a success cleared the count in between");
+    }
+
+    fn is_let_in_by_terms(policy: &AttemptPolicy, count: u32, elapsed: Duration) -> bool {
+        let holds = |(below, wait): (u32, Duration)| count < below && elapsed >= wait;
+        count < policy.free.min(policy.most_in_a_row) || policy.waits().into_iter().any(holds)
+    }
+
+    fn policies() -> impl Strategy<Value = AttemptPolicy> {
+        (0..9_u32, 0..5_000_000_u64, 0..5_000_000_000_u64, 0..60_u32).prop_map(
+            |(free, first, longest, most_in_a_row)| AttemptPolicy {
+                free,
+                first_wait: Duration::from_micros(first),
+                longest_wait: Duration::from_micros(longest),
+                most_in_a_row,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn terms_decide_as_the_policy_does(policy in policies()) {
+            let last = Timestamp::from_seconds(1_000);
+            for count in 0..=policy.most_in_a_row {
+                let wait = policy.wait_after(count);
+                if (policy.free..policy.most_in_a_row).contains(&count) {
+                    let term = policy.waits().into_iter().find(|(below, _)| count < *below);
+                    prop_assert_eq!(term.map(|(_, wait)| wait), Some(wait), "after {}", count);
+                }
+                let one = Duration::from_micros(1);
+                for elapsed in [Duration::ZERO, wait.saturating_sub(one), wait, wait + one] {
+                    let decided = policy.decide(Some(AttemptState { count, last }), last + elapsed);
+                    let is_let_in = decided == Attempt::Proceed { prior: count };
+                    prop_assert_eq!(is_let_in_by_terms(&policy, count, elapsed), is_let_in);
+                }
+            }
+        }
     }
 }

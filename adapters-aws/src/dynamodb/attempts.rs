@@ -83,15 +83,10 @@ fn let_in(item: &Item) -> Result<Attempt, PortError> {
 
 fn turned_away(item: &Item, policy: &AttemptPolicy, now: Timestamp) -> Result<Attempt, PortError> {
     let state = attempt_state(item).map_err(corrupt(BEGIN))?;
-    let wait = Attempt::Wait { retry_after: policy.first_wait };
-    Ok(match policy.decide(Some(state), now) {
-        Attempt::Proceed { .. } => wait,
-        decided @ Attempt::Wait { .. } => decided,
-    })
+    Ok(Attempt::Wait { retry_after: policy.retry_after(state, now) })
 }
 
-/// [`AttemptPolicy::decide`] as a condition, so that deciding and counting are one write: one term for
-/// each wait that there is, of which the longer ones also hold of smaller counts.
+/// [`AttemptPolicy::waits`] as a condition, so that deciding and counting are one write.
 struct Admission {
     condition: String,
     values: HashMap<String, AttributeValue>,
@@ -103,7 +98,7 @@ impl Admission {
         let free = policy.free.min(most);
         let mut condition = "attribute_not_exists(#count) OR #count < :free".to_owned();
         let mut values = HashMap::from([(":free".to_owned(), number(free))]);
-        for (term, (below, wait)) in waits(policy).into_iter().enumerate() {
+        for (term, (below, wait)) in policy.waits().into_iter().enumerate() {
             condition += &format!(" OR (#count < :below{term} AND #last <= :until{term})");
             values.insert(format!(":below{term}"), number(below));
             // Below zero where the wait is longer than the epoch is old; never let in by rounding.
@@ -114,20 +109,6 @@ impl Admission {
     }
 }
 
-/// The waits after the free attempts, each with the count that it ends below.
-fn waits(policy: &AttemptPolicy) -> Vec<(u32, Duration)> {
-    let most = policy.most_in_a_row;
-    let mut waits = Vec::new();
-    let mut count = policy.free;
-    while count < most {
-        let wait = policy.wait_after(count);
-        let grows = policy.wait_after(count + 1) > wait;
-        count = if grows { count + 1 } else { most };
-        waits.push((count, wait));
-    }
-    waits
-}
-
 fn micros(wait: Duration) -> i128 {
     i128::try_from(wait.as_micros()).unwrap_or(i128::from(u64::MAX))
 }
@@ -135,14 +116,6 @@ fn micros(wait: Duration) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_wait_of_the_default_policy_has_its_term() {
-        let waits: Vec<_> =
-            waits(&AttemptPolicy::default()).iter().map(|(n, wait)| (*n, wait.as_secs())).collect();
-        let doubling = (0..12).map(|n| (6 + n, 1 << n));
-        assert_eq!(waits, doubling.chain([(100, 3600)]).collect::<Vec<_>>());
-    }
 
     #[test]
     fn a_policy_of_extremes_still_fits_into_an_expression() {
