@@ -33,6 +33,16 @@ impl SessionId {
     pub fn parse(text: &str) -> Result<Self, SessionIdError> {
         Uuid::try_parse(text).map(Self).map_err(|_| SessionIdError)
     }
+
+    /// An id of the 16 bytes that a store or a token carries.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The 16 bytes of the UUID.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Display for SessionId {
@@ -235,14 +245,14 @@ impl fmt::Debug for RefreshToken {
 fn name_bytes(session: SessionKey) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(session.user_id.as_bytes());
-    bytes[16..].copy_from_slice(session.id.0.as_bytes());
+    bytes[16..].copy_from_slice(session.id.as_bytes());
     bytes
 }
 
 fn session_key(name: [u8; 32]) -> Result<SessionKey, RefreshTokenError> {
     let (user_id, id) = name.split_at(16);
     let user_id = UserId::from_bytes(user_id.try_into().map_err(|_| RefreshTokenError)?);
-    let id = SessionId(Uuid::from_slice(id).map_err(|_| RefreshTokenError)?);
+    let id = SessionId::from_bytes(id.try_into().map_err(|_| RefreshTokenError)?);
     Ok(SessionKey { user_id, id })
 }
 

@@ -32,11 +32,13 @@ impl UserId {
         Uuid::try_parse(text).map(Self).map_err(|_| UserIdError)
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+    /// An id of the 16 bytes that a store or a token carries.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    pub(crate) const fn as_bytes(&self) -> &[u8; 16] {
+    /// The 16 bytes of the UUID.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 }
