@@ -1,0 +1,259 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_domain::ports::{Clock, MailQueue};
+use auth_domain::{Auth, DeliveryError, MailJob, PortError, Timestamp};
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::statement::{Row, RowFault, Statement, Value, id, int, operation_id, text, time};
+use crate::store::{Database, SqlStore};
+
+/// Mail jobs as rows of the database: what is queued outlives this process.
+///
+/// Survives: whatever happens to this process, to workers and to the mail service, for four days; and of
+/// the database what its other rows survive. A job is queued by a write of its own, beside the one that it
+/// is about: a crash between the two loses a mail that can be asked for again, or queues a notice of a
+/// change that never came, which is then not sent.
+///
+/// Each job is one row of the same shape, whatever it is about; it holds an address and no secret. It is
+/// removed once it is done.
+#[derive(Clone)]
+pub struct SqlMailQueue {
+    store: SqlStore,
+    clock: Arc<dyn Clock>,
+    queued: Arc<Notify>,
+}
+
+/// Does the jobs of a [`SqlMailQueue`], whichever process queued them. Any number of workers may run.
+pub struct SqlMailWorker {
+    queue: SqlMailQueue,
+}
+
+const ENQUEUE: &str = "mail_queue.enqueue";
+const CLAIM: &str = "mail_worker.claim";
+const FINISH: &str = "mail_worker.finish";
+
+/// Jobs that are being sent at once; more would only make a struggling mail service struggle more.
+const SENDERS: usize = 4;
+/// How soon a worker sees what another process queued.
+const POLL: Duration = Duration::from_secs(1);
+/// A worker that says nothing for so long is taken for dead, and its job is done by another.
+const LEASE: Duration = Duration::from_secs(60);
+/// Shorter than the lease by what the answer takes to be written.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(45);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// Then a job is given up: long after any link in it has died.
+const KEPT: Duration = Duration::from_hours(4 * 24);
+
+const ADD: &str = "\
+    INSERT INTO @mail_jobs (job_id, job, queued_at, due_at, tries) VALUES ($1, $2, $3, $3, 0) \
+    ON CONFLICT (job_id) DO NOTHING RETURNING job_id";
+const DONE: &str = "DELETE FROM @mail_jobs WHERE job_id = $1 AND lease = $2 RETURNING job_id";
+const LATER: &str = "\
+    UPDATE @mail_jobs SET due_at = $3, lease = NULL WHERE job_id = $1 AND lease = $2 \
+    RETURNING job_id";
+
+macro_rules! claim {
+    ($lock:literal) => {
+        concat!(
+            "WITH due AS MATERIALIZED (SELECT job_id FROM @mail_jobs WHERE due_at <= $3 \
+                ORDER BY due_at LIMIT $4",
+            $lock,
+            ") UPDATE @mail_jobs SET lease = $1, due_at = $2, tries = tries + 1 \
+             WHERE job_id IN (SELECT job_id FROM due) RETURNING job_id, job, queued_at, tries"
+        )
+    };
+}
+
+#[cfg(feature = "postgres")]
+const TAKE_FROM_POSTGRES: &str = claim!(" FOR UPDATE SKIP LOCKED");
+#[cfg(feature = "sqlite")]
+const TAKE_FROM_SQLITE: &str = claim!("");
+
+impl SqlMailQueue {
+    /// A queue in the tables of `store`. The clock says when a job is due.
+    pub fn new(store: SqlStore, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, queued: Arc::default() }
+    }
+
+    /// A worker that is woken by what this queue and its clones take, and looks each second for what others
+    /// took. It is to be [run](SqlMailWorker::run).
+    pub fn worker(&self) -> SqlMailWorker {
+        SqlMailWorker { queue: self.clone() }
+    }
+}
+
+#[async_trait]
+impl MailQueue for SqlMailQueue {
+    async fn enqueue(&self, job: MailJob) -> Result<(), PortError> {
+        let statement = Statement::write(ADD)
+            .bind(operation_id())
+            .bind(text(&job.to_json()))
+            .bind(time(self.clock.now()));
+        self.store.run(ENQUEUE, statement).await?;
+        self.queued.notify_one();
+        Ok(())
+    }
+}
+
+/// A job that a worker holds.
+struct Claimed {
+    job_id: [u8; 16],
+    lease: Uuid,
+    job: String,
+    queued_at: Timestamp,
+    tries: u64,
+}
+
+impl Claimed {
+    fn of(row: &Row, lease: Uuid) -> Result<Self, RowFault> {
+        Ok(Self {
+            job_id: row.id("job_id")?,
+            lease,
+            job: row.text("job")?,
+            queued_at: row.time("queued_at")?,
+            tries: row.int("tries")?,
+        })
+    }
+
+    fn pause(&self) -> Duration {
+        let doublings = u32::try_from(self.tries.saturating_sub(1)).unwrap_or(u32::MAX);
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+    }
+}
+
+impl SqlMailWorker {
+    /// Does jobs until `stop` is ready, then takes no more and goes on for at most `grace` with what it has
+    /// begun. What is not done then stays in the table, for whoever runs next: of what is being sent at that
+    /// moment a mail may go out twice.
+    ///
+    /// A job that fails is tried again after 1 s, 2 s and so on up to every 5 minutes, for four days. One
+    /// that is [undeliverable](DeliveryError::Undeliverable) whoever tries is dropped. One that cannot be
+    /// read, as of a later version of this library, waits for who can.
+    pub async fn run(self, auth: Auth, stop: impl Future<Output = ()> + Send, grace: Duration) {
+        let mut running = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            let claimed = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                claimed = self.claim(SENDERS - running.len()) => claimed,
+            };
+            let found = !claimed.is_empty();
+            for claimed in claimed {
+                running.spawn(self.queue.clone().deliver(claimed, auth.clone()));
+            }
+            if found && running.len() < SENDERS {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(ended) = running.join_next() => tell_of_panic(ended),
+                () = self.queue.queued.notified(), if running.len() < SENDERS => {}
+                () = sleep(POLL), if running.len() < SENDERS => {}
+            }
+        }
+        let rest = async {
+            while let Some(ended) = running.join_next().await {
+                tell_of_panic(ended);
+            }
+        };
+        let _ = timeout(grace, rest).await;
+    }
+
+    /// Jobs that are due, for this worker alone while its lease lasts.
+    async fn claim(&self, most: usize) -> Vec<Claimed> {
+        if most == 0 {
+            return Vec::new();
+        }
+        let (lease, now) = (Uuid::new_v4(), self.queue.clock.now());
+        let sql = match self.queue.store.database() {
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => TAKE_FROM_POSTGRES,
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(_) => TAKE_FROM_SQLITE,
+        };
+        let statement = Statement::write(sql)
+            .bind(Value::Id(Some(lease)))
+            .bind(time(now + LEASE))
+            .bind(time(now))
+            .bind(int(most as u64));
+        match self.queue.store.run(CLAIM, statement).await {
+            Ok(rows) => rows.iter().filter_map(|row| readable(Claimed::of(row, lease))).collect(),
+            Err(error) => {
+                tracing::error!(target: "auth", "no mail job was taken: {}", error.with_causes());
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Its lease keeps an unreadable one out of the way for a while.
+fn readable(claimed: Result<Claimed, RowFault>) -> Option<Claimed> {
+    claimed
+        .inspect_err(|fault| tracing::error!(target: "auth", "a mail job is put aside: {fault}"))
+        .ok()
+}
+
+fn tell_of_panic(ended: Result<(), JoinError>) {
+    if ended.is_err() {
+        // Its words may quote the mail.
+        tracing::error!(target: "auth", "a mail job panicked");
+    }
+}
+
+impl SqlMailQueue {
+    async fn deliver(self, claimed: Claimed, auth: Auth) {
+        let statement = if self.is_done(&claimed, &auth).await {
+            Statement::write(DONE).bind(id(&claimed.job_id)).bind(Value::Id(Some(claimed.lease)))
+        } else {
+            Statement::write(LATER)
+                .bind(id(&claimed.job_id))
+                .bind(Value::Id(Some(claimed.lease)))
+                .bind(time(self.clock.now() + claimed.pause()))
+        };
+        if let Err(error) = self.store.run(FINISH, statement).await {
+            let causes = error.with_causes();
+            tracing::error!(target: "auth", "a mail job will be done once more: {causes}");
+        }
+    }
+
+    /// Whether nobody needs the job any more.
+    async fn is_done(&self, claimed: &Claimed, auth: &Auth) -> bool {
+        let is_old = self.clock.now().since(claimed.queued_at) >= KEPT;
+        let done = match MailJob::from_json(&claimed.job) {
+            Ok(job) => matches!(
+                timeout(LONGEST_DELIVERY, auth.deliver(&job)).await,
+                Ok(Ok(_) | Err(DeliveryError::Undeliverable(_)))
+            ),
+            Err(error) => {
+                tracing::error!(target: "auth", "a mail job is put aside: {error}");
+                false
+            }
+        };
+        if is_old && !done {
+            tracing::error!(target: "auth", "a mail job was tried for four days and is given up");
+        }
+        done || is_old
+    }
+}
+
+impl fmt::Debug for SqlMailQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlMailQueue").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SqlMailWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlMailWorker").field("queue", &self.queue).finish()
+    }
+}

@@ -1,0 +1,100 @@
+use std::sync::Arc;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::{Instant, timeout_at};
+
+use crate::SqlSettings;
+use crate::fault::SqlFault;
+use crate::statement::{Row, Statement};
+use crate::store::SqlStoreError;
+
+pub(crate) struct PostgresDatabase {
+    pub(crate) pool: PgPool,
+    transaction_pooler: bool,
+}
+
+impl PostgresDatabase {
+    pub(crate) async fn connect(url: &str, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
+        let options = options(url, settings)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.connections.max(1))
+            .acquire_timeout(settings.deadline)
+            // A statement that meets a dead connection is sent again.
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+            .map_err(SqlFault::from)?;
+        Ok(Self::over(pool, settings))
+    }
+
+    pub(crate) fn over(pool: PgPool, settings: &SqlSettings) -> Self {
+        Self { pool, transaction_pooler: settings.transaction_pooler }
+    }
+
+    /// In a task of its own: a caller who goes away would leave a connection behind that is in the middle
+    /// of an answer. One that gives no answer is not used again.
+    pub(crate) async fn run(
+        &self,
+        statement: Arc<Statement>,
+        end: Instant,
+    ) -> Result<Vec<Row>, SqlFault> {
+        let (pool, transaction_pooler) = (self.pool.clone(), self.transaction_pooler);
+        let running = tokio::spawn(async move {
+            let acquired = timeout_at(end, pool.acquire()).await;
+            let mut connection = acquired.map_err(|_| SqlFault::NoneFree)??;
+            let answer = async {
+                if transaction_pooler {
+                    in_transaction(&statement, &mut connection).await
+                } else {
+                    Ok(statement.to_postgres().fetch_all(&mut *connection).await?)
+                }
+            };
+            match timeout_at(end, answer).await {
+                Ok(rows) => Ok(rows?.into_iter().map(Row::Postgres).collect()),
+                Err(_) => {
+                    drop(connection.detach());
+                    Err(SqlFault::NoAnswer)
+                }
+            }
+        });
+        let ended = |_| SqlFault::NoConnection("the runtime has ended".to_owned());
+        running.await.map_err(ended)?
+    }
+}
+
+/// Everything on one connection of the server, and nothing left there for a next time.
+async fn in_transaction(
+    statement: &Statement,
+    connection: &mut PgConnection,
+) -> Result<Vec<PgRow>, SqlFault> {
+    let mut transaction = connection.begin().await?;
+    let query = statement.to_postgres().persistent(false);
+    let rows = query.fetch_all(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(rows)
+}
+
+fn options(url: &str, settings: &SqlSettings) -> Result<PgConnectOptions, SqlStoreError> {
+    let options: PgConnectOptions =
+        url.parse().map_err(|_| SqlStoreError::Url("postgres://user:password@host/database"))?;
+    let options = options.application_name("auth").disable_statement_logging();
+    let options = if settings.transaction_pooler {
+        options.statement_cache_capacity(0)
+    } else {
+        let deadline = settings.deadline.as_millis().to_string();
+        options.options([("statement_timeout", &deadline), ("lock_timeout", &deadline)])
+    };
+    let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
+    // The two modes that would speak in the clear to whoever asks for it.
+    Ok(match options.get_ssl_mode() {
+        PgSslMode::Allow | PgSslMode::Prefer if !is_here => options.ssl_mode(PgSslMode::VerifyFull),
+        _ => options,
+    })
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || host.starts_with('/') || address.is_ok_and(|a| a.is_loopback())
+}

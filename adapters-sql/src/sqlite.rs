@@ -1,0 +1,107 @@
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+
+use crate::SqlSettings;
+use crate::fault::SqlFault;
+use crate::statement::{Row, Statement};
+use crate::store::SqlStoreError;
+pub(crate) use writer::Writer;
+
+/// How long a writer waits for one of another process; inside a process they take turns.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of a connection that keeps what [`SqlStore`](crate::SqlStore) promises: a write-ahead log, so
+/// that readers and the writer do not wait for each other; each commit flushed to the disk before it is
+/// acknowledged (`synchronous=FULL`); foreign keys of yours enforced; five seconds of patience with
+/// writers of other processes.
+pub fn sqlite_options(path: impl AsRef<Path>) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .thread_name(|n| format!("auth-sqlite-{n}"))
+        .disable_statement_logging()
+}
+
+pub(crate) struct SqliteDatabase {
+    pub(crate) readers: SqlitePool,
+    pub(crate) writer: Arc<Writer>,
+}
+
+impl SqliteDatabase {
+    pub(crate) async fn open(path: &str, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
+        make_private(Path::new(path)).map_err(SqlStoreError::File)?;
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(settings.deadline)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_lazy_with(sqlite_options(path).busy_timeout(settings.deadline))
+        };
+        let (readers, writers) = (pool(settings.connections.max(1)), pool(1));
+        check_pragmas(&writers).await?;
+        Ok(Self { readers, writer: Arc::new(Writer::new(writers)) })
+    }
+
+    pub(crate) async fn over(pool: SqlitePool) -> Result<Self, SqlStoreError> {
+        check_pragmas(&pool).await?;
+        Ok(Self { readers: pool.clone(), writer: Arc::new(Writer::new(pool)) })
+    }
+
+    pub(crate) async fn run(&self, statement: &Arc<Statement>) -> Result<Vec<Row>, SqlFault> {
+        if statement.writes() {
+            return self.writer.write(Arc::clone(statement)).await;
+        }
+        let rows = statement.to_sqlite().fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.writer.pool.close().await;
+        self.readers.close().await;
+    }
+}
+
+/// An empty file that only its owner reads, if there is none: there will be password hashes in it. SQLite
+/// gives the files beside it the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.write(true).create_new(true).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Asked of one connection: a pool makes them all alike.
+async fn check_pragmas(pool: &SqlitePool) -> Result<(), SqlStoreError> {
+    let mut connection = pool.acquire().await.map_err(SqlFault::from)?;
+    for (pragma, needed, good) in [
+        ("journal_mode", "wal", &["wal"][..]),
+        ("synchronous", "2 (FULL)", &["2", "3"]),
+        ("foreign_keys", "1", &["1"]),
+    ] {
+        let query = sqlx::query(AssertSqlSafe(format!("PRAGMA {pragma}")));
+        let row = query.fetch_one(&mut *connection).await.map_err(SqlFault::from)?;
+        let number = row.try_get::<i64, _>(0).map(|number| number.to_string());
+        let found = number.or_else(|_| row.try_get::<String, _>(0)).map_err(SqlFault::from)?;
+        if !good.contains(&found.as_str()) {
+            return Err(SqlStoreError::Pragma { pragma, found, needed });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+use std::time::Duration;
+
+use auth_domain::{PortError, Timestamp};
+
+use crate::statement::{Statement, int, time};
+use crate::store::{Database, SqlStore};
+
+const SWEEP: &str = "sql_store.sweep";
+
+/// For how long attempts at an address are remembered that nobody goes on with.
+const ATTEMPTS_KEPT: Duration = Duration::from_hours(365 * 24);
+
+macro_rules! delete_where {
+    ($table:literal, $key:literal, $condition:literal) => {
+        concat!(
+            "DELETE FROM @",
+            $table,
+            " WHERE ",
+            $condition,
+            " AND (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM @",
+            $table,
+            " WHERE ",
+            $condition,
+            " LIMIT $2) RETURNING 1"
+        )
+    };
+}
+
+const ATTEMPTS: &str = delete_where!("attempts", "key", "last <= $1");
+const RATE_LIMITS: &str = delete_where!("rate_limits", "key, burst, period", "full_at <= $1");
+const RESET_TOKENS: &str = delete_where!("reset_tokens", "email, digest", "expires_at <= $1");
+#[cfg(feature = "postgres")]
+const SESSIONS_IN_POSTGRES: &str =
+    delete_where!("sessions", "user_id, session_id", "least(idle_expires_at, expires_at) <= $1");
+#[cfg(feature = "sqlite")]
+const SESSIONS_IN_SQLITE: &str =
+    delete_where!("sessions", "user_id, session_id", "min(idle_expires_at, expires_at) <= $1");
+
+/// How many rows a [sweep](SqlStore::sweep) removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Counts of attempts that nobody went on with for a year.
+    pub attempts: usize,
+    /// Limits that are whole again.
+    pub rate_limits: usize,
+    /// Reset links that have expired.
+    pub reset_tokens: usize,
+    /// Sessions that have expired, by their idle or their absolute end.
+    pub sessions: usize,
+    /// Whether there may be more: some table had as many as one sweep removes.
+    pub more: bool,
+}
+
+impl SqlStore {
+    /// Removes rows that nothing reads any more, at most `most` of each table: a bounded piece of work, to be
+    /// done now and then (hourly, say) and again at once while [`Swept::more`] says so. Expiry never relies on
+    /// it. Any number of instances may sweep at once.
+    ///
+    /// # Errors
+    /// Some may be left.
+    pub async fn sweep(&self, now: Timestamp, most: u32) -> Result<Swept, PortError> {
+        let remove = async |sql, until| {
+            let statement = Statement::write(sql).bind(time(until)).bind(int(most.into()));
+            self.run(SWEEP, statement).await.map(|rows| rows.len())
+        };
+        let sessions = match self.database() {
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => SESSIONS_IN_POSTGRES,
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(_) => SESSIONS_IN_SQLITE,
+        };
+        let mut swept = Swept {
+            attempts: remove(ATTEMPTS, now - ATTEMPTS_KEPT).await?,
+            rate_limits: remove(RATE_LIMITS, now).await?,
+            reset_tokens: remove(RESET_TOKENS, now).await?,
+            sessions: remove(sessions, now).await?,
+            more: false,
+        };
+        let counts = [swept.attempts, swept.rate_limits, swept.reset_tokens, swept.sessions];
+        swept.more = counts.iter().any(|count| *count >= most as usize);
+        Ok(swept)
+    }
+}
