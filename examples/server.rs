@@ -1,8 +1,12 @@
-//! The router on a port of this machine, over in-memory stores.
+//! The router on a port of this machine, over SQLite, Postgres or in-memory stores.
 //!
 //! Run it: `cargo run --example server`, then the lines that it prints. `--help` lists its settings.
-//! Mails are printed here unless `AUTH_SMTP_HOST` names a server. Accounts live as long as the process.
+//! Mails are printed here unless `AUTH_SMTP_HOST` names a server. Accounts are kept in a SQLite file in the
+//! folder `auth-data`, unless `AUTH_STORE` says otherwise.
 #![expect(clippy::print_stdout, reason = "it talks to whoever started it")]
+
+#[path = "server/stores.rs"]
+mod stores;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -11,13 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
-use adapters_local::memory::{
-    MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemorySessions, MemoryUsers,
-};
 use adapters_local::{
-    Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, LocalMailQueue,
-    MailWorker, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
-    SmtpSettings, SystemClock, TokenProfile, TracingEvents,
+    Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy,
+    SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity, SmtpSettings, SystemClock,
+    TokenProfile, TracingEvents,
 };
 use anyhow::{Context, Result, bail};
 use auth_domain::ports::{Entropy, Mailer, TokenIssuer};
@@ -31,15 +32,18 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use stores::Worker;
+
 /// Accounts and sessions over HTTP.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, env = "AUTH_LISTEN", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// Where accounts are kept.
-    #[arg(long, env = "AUTH_STORE", default_value = "memory")]
-    store: Store,
+    /// Where accounts are kept: `memory`, `sqlite:PATH`, or the URL `postgres://...`. Default: SQLite, in a
+    /// folder that is named at the start.
+    #[arg(long, env = "AUTH_STORE", hide_env_values = true)]
+    store: Option<String>,
     /// What mails call this service.
     #[arg(long, env = "AUTH_SERVICE_NAME", default_value = "Example")]
     service_name: String,
@@ -50,7 +54,8 @@ struct Arguments {
     /// confirm an address lead to /verify-email and /confirm-email beside it.
     #[arg(long, env = "AUTH_LINK_BASE")]
     link_base: Option<String>,
-    /// At least 32 random bytes in base64 (`openssl rand -base64 32`). Default: new ones at each start.
+    /// At least 32 random bytes in base64 (`openssl rand -base64 32`). Default: made up, and kept in a file
+    /// beside that of SQLite; new ones at each start for other stores.
     #[arg(long, env = "AUTH_MASTER_SECRET", hide_env_values = true)]
     master_secret: Option<String>,
     /// The master secret before this one: tokens signed under it are still accepted.
@@ -116,11 +121,6 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Store {
-    Memory,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
 enum Language {
     En,
     Ko,
@@ -161,19 +161,20 @@ async fn main() -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
     let address = listener.local_addr()?;
-    let (auth, worker) = compose(&arguments, address)?;
+    let location = stores::location(arguments.store.as_deref())?;
+    let (auth, worker) = compose(&arguments, &location, address).await?;
     let service = router(auth.clone(), http_options(&arguments)?)
         .into_make_service_with_connect_info::<SocketAddr>();
+    println!("listening on http://{address}\n\n{}.\n", stores::describe(&location));
     introduce(address);
 
     let (stop_worker, stopped) = oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or_default() };
-    let worker = tokio::spawn(worker.run(auth, stopped, Duration::from_secs(4)));
+    let worker = tokio::spawn(worker.run(auth, stopped));
     serve(listener, service).await?;
     // The server takes no more requests; now the mails that they caused go out.
     drop(stop_worker);
-    let drained = worker.await?;
-    println!("stopped; {} mails lost", drained.lost);
+    println!("stopped; {}", worker.await?);
     Ok(())
 }
 
@@ -205,10 +206,13 @@ async fn serve(listener: TcpListener, service: Service) -> Result<()> {
     }
 }
 
-fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWorker)> {
-    let Store::Memory = arguments.store;
+async fn compose(
+    arguments: &Arguments,
+    location: &str,
+    address: SocketAddr,
+) -> Result<(Auth, Worker)> {
     let entropy = Arc::new(OsEntropy::new());
-    let secret = master_secret(arguments, entropy.as_ref())?;
+    let secret = master_secret(arguments, location, entropy.as_ref())?;
     let previous = arguments.previous_master_secret.as_deref().map(decode_secret).transpose();
     let previous = previous.context("AUTH_PREVIOUS_MASTER_SECRET")?;
     let profile = TokenProfile::new(&arguments.issuer, &arguments.audience)
@@ -218,26 +222,26 @@ fn compose(arguments: &Arguments, address: SocketAddr) -> Result<(Auth, MailWork
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
     let hasher = Argon2idHasher::new(hash_settings(arguments), Arc::clone(&entropy) as _)
         .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
-    let (mail_queue, worker) = LocalMailQueue::new(LocalMailQueue::DEFAULT_CAPACITY);
+    let stores = stores::open(location).await?;
     let ports = Ports {
-        attempts: Arc::new(MemoryAttempts::new()),
+        attempts: stores.attempts,
         clock: Arc::new(SystemClock::new()),
         compatibility_issuer: compatibility_issuer(arguments)?,
         entropy,
         events: Arc::new(TracingEvents::new()),
         hasher: Arc::new(hasher),
-        limiter: Arc::new(MemoryRateLimiter::new()),
-        mail_queue: Arc::new(mail_queue),
+        limiter: stores.limiter,
+        mail_queue: stores.mail_queue,
         mailer: mailer(arguments)?,
-        reset_tokens: Arc::new(MemoryResetTokens::new()),
-        sessions: Arc::new(MemorySessions::new()),
+        reset_tokens: stores.reset_tokens,
+        sessions: stores.sessions,
         token_issuer: Arc::new(issuer),
         token_verifier: Arc::new(verifier),
-        users: Arc::new(MemoryUsers::new()),
+        users: stores.users,
     };
     let auth = Auth::new(ports, settings(arguments, secret, previous, address)?)
         .context("AUTH_EMAIL_VERIFICATION, AUTH_REGISTRATION")?;
-    Ok((auth, worker))
+    Ok((auth, stores.worker))
 }
 
 fn settings(
@@ -269,13 +273,22 @@ fn settings(
     Ok(settings)
 }
 
-fn master_secret(arguments: &Arguments, entropy: &dyn Entropy) -> Result<MasterSecret> {
+fn master_secret(
+    arguments: &Arguments,
+    location: &str,
+    entropy: &dyn Entropy,
+) -> Result<MasterSecret> {
     if let Some(text) = &arguments.master_secret {
         return decode_secret(text).context("AUTH_MASTER_SECRET");
     }
-    tracing::warn!("no AUTH_MASTER_SECRET: tokens and links end with this process");
     let mut bytes = [0; MasterSecret::MIN_BYTES];
     entropy.fill(&mut bytes)?;
+    if let Some(file) = stores::secret_file(location) {
+        tracing::warn!("no AUTH_MASTER_SECRET: it is kept in {}", file.display());
+        return decode_secret(&stores::kept_secret(&file, &bytes)?)
+            .with_context(|| file.display().to_string());
+    }
+    tracing::warn!("no AUTH_MASTER_SECRET: tokens and links end with this process");
     Ok(MasterSecret::new(bytes)?)
 }
 
@@ -378,8 +391,10 @@ fn introduce(address: SocketAddr) {
     let new = r#"'{"email":"ann@example.com","password":"a brand new staple"}'"#;
     let forgot = r#"'{"email":"ann@example.com"}'"#;
     let reset = r#""{\"token\":\"$TOKEN\",\"new_password\":\"a brand new staple\"}""#;
-    println!("listening on http://{address}\n");
-    println!("Try these six, in another terminal (add -H 'Accept-Language: ko' for Korean):\n");
+    println!(
+        "Try these six, in another terminal (add -H 'Accept-Language: ko' for Korean; where Ann is"
+    );
+    println!("kept from an earlier run, the first is answered with 409):\n");
     println!("{}", call("register", register));
     println!("{}", call("login", old));
     println!("{}", call("forgot-password", forgot));

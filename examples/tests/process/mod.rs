@@ -30,7 +30,8 @@ fn executable(example: &str) -> &'static PathBuf {
 
 pub(crate) fn command(example: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(executable(example));
-    command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").envs(settings.iter().copied());
+    command.env_clear().env("AUTH_LISTEN", "127.0.0.1:0").env("AUTH_STORE", "memory");
+    command.envs(settings.iter().copied());
     command
 }
 

@@ -1,0 +1,153 @@
+//! Where the server keeps what it knows, by `AUTH_STORE`.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters_local::memory::{
+    MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemorySessions, MemoryUsers,
+};
+use adapters_local::{LocalMailQueue, MailWorker, SystemClock};
+use adapters_sql::{SqlMailQueue, SqlMailWorker, SqlSettings, SqlStore};
+use anyhow::{Context as _, Result};
+use auth_domain::Auth;
+use auth_domain::ports::{
+    AttemptStore, Clock as _, MailQueue, RateLimiter, ResetTokenStore, SessionStore, UserStore,
+};
+use base64ct::{Base64, Encoding as _};
+
+/// The stores of one kind, to be put into [`auth_domain::Ports`].
+pub(crate) struct Stores {
+    pub(crate) attempts: Arc<dyn AttemptStore>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) mail_queue: Arc<dyn MailQueue>,
+    pub(crate) reset_tokens: Arc<dyn ResetTokenStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) worker: Worker,
+}
+
+/// What sends the queued mails.
+pub(crate) enum Worker {
+    Memory(MailWorker),
+    Sql(SqlMailWorker, SqlStore),
+}
+
+/// Where accounts are kept if nothing is said, in the folder that the server was started in.
+const DEFAULT_FOLDER: &str = "auth-data";
+
+/// `AUTH_STORE`, or a SQLite file in a folder that is made.
+pub(crate) fn location(setting: Option<&str>) -> Result<String> {
+    if let Some(setting) = setting {
+        return Ok(setting.to_owned());
+    }
+    let folder = std::path::absolute(DEFAULT_FOLDER)?;
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}; set AUTH_STORE", folder.display()))?;
+    Ok(format!("sqlite:{}", folder.join("auth.db").display()))
+}
+
+/// What the start says of a location: never a URL, in which there may be a password.
+pub(crate) fn describe(location: &str) -> String {
+    match location.split_once(':') {
+        Some(("sqlite", path)) => format!("Accounts are kept in {path}"),
+        Some(_) => "Accounts are kept in Postgres".to_owned(),
+        None => "Accounts are kept in memory, and end with this process".to_owned(),
+    }
+}
+
+/// Beside a SQLite file a master secret is kept that was made up, so that sessions and links outlive a
+/// restart.
+pub(crate) fn secret_file(location: &str) -> Option<PathBuf> {
+    Some(Path::new(location.strip_prefix("sqlite:")?).with_extension("secret"))
+}
+
+/// The secret in that file, which is made of `fresh` bytes if it is not there.
+pub(crate) fn kept_secret(file: &Path, fresh: &[u8]) -> Result<String> {
+    let mut options = fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.write(true).create_new(true).open(file) {
+        Ok(mut made) => {
+            made.write_all(Base64::encode_string(fresh).as_bytes())?;
+            made.sync_all()?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| file.display().to_string()),
+    }
+    fs::read_to_string(file).with_context(|| file.display().to_string())
+}
+
+pub(crate) async fn open(location: &str) -> Result<Stores> {
+    if location == "memory" {
+        return Ok(in_memory());
+    }
+    let store = SqlStore::connect(location, &SqlSettings::default()).await;
+    let store = store.context("AUTH_STORE: memory, sqlite:PATH or postgres://...")?;
+    store.migrate().await.context("AUTH_STORE")?;
+    let mail_queue = SqlMailQueue::new(store.clone(), Arc::new(SystemClock::new()));
+    let worker = Worker::Sql(mail_queue.worker(), store.clone());
+    let store = Arc::new(store);
+    Ok(Stores {
+        attempts: Arc::clone(&store) as _,
+        limiter: Arc::clone(&store) as _,
+        mail_queue: Arc::new(mail_queue),
+        reset_tokens: Arc::clone(&store) as _,
+        sessions: Arc::clone(&store) as _,
+        users: store,
+        worker,
+    })
+}
+
+fn in_memory() -> Stores {
+    let (mail_queue, worker) = LocalMailQueue::new(LocalMailQueue::DEFAULT_CAPACITY);
+    Stores {
+        attempts: Arc::new(MemoryAttempts::new()),
+        limiter: Arc::new(MemoryRateLimiter::new()),
+        mail_queue: Arc::new(mail_queue),
+        reset_tokens: Arc::new(MemoryResetTokens::new()),
+        sessions: Arc::new(MemorySessions::new()),
+        users: Arc::new(MemoryUsers::new()),
+        worker: Worker::Memory(worker),
+    }
+}
+
+const GRACE: Duration = Duration::from_secs(4);
+
+impl Worker {
+    /// Sends mails until `stop` is ready, and says what becomes of those that are left.
+    pub(crate) async fn run(self, auth: Auth, stop: impl Future<Output = ()> + Send) -> String {
+        match self {
+            Self::Memory(worker) => {
+                let drained = worker.run(auth, stop, GRACE).await;
+                format!("{} mails lost", drained.lost)
+            }
+            Self::Sql(worker, store) => {
+                let sweeper = tokio::spawn(sweep_hourly(store.clone()));
+                worker.run(auth, stop, GRACE).await;
+                sweeper.abort();
+                store.close().await;
+                "mails that wait go out after the next start".to_owned()
+            }
+        }
+    }
+}
+
+/// Removes rows that have expired, a thousand of each kind at a time.
+async fn sweep_hourly(store: SqlStore) {
+    let mut hourly = tokio::time::interval(Duration::from_hours(1));
+    loop {
+        hourly.tick().await;
+        loop {
+            match store.sweep(SystemClock::new().now(), 1_000).await {
+                Ok(swept) if swept.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!("not swept: {}", error.with_causes());
+                    break;
+                }
+            }
+        }
+    }
+}
