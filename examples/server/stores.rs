@@ -66,6 +66,13 @@ pub(crate) fn secret_file(location: &str) -> Option<PathBuf> {
 
 /// The secret in that file, which is made of `fresh` bytes if it is not there.
 pub(crate) fn kept_secret(file: &Path, fresh: &[u8]) -> Result<String> {
+    keep_secret(file, fresh).with_context(|| {
+        let file = file.display();
+        format!("cannot keep a secret in {file}: see AUTH_STORE, or set AUTH_MASTER_SECRET")
+    })
+}
+
+fn keep_secret(file: &Path, fresh: &[u8]) -> std::io::Result<String> {
     let mut options = fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.write(true).create_new(true).open(file) {
@@ -74,9 +81,9 @@ pub(crate) fn kept_secret(file: &Path, fresh: &[u8]) -> Result<String> {
             made.sync_all()?;
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).with_context(|| file.display().to_string()),
+        Err(error) => return Err(error),
     }
-    fs::read_to_string(file).with_context(|| file.display().to_string())
+    fs::read_to_string(file)
 }
 
 pub(crate) async fn open(location: &str) -> Result<Stores> {

@@ -1,7 +1,8 @@
-//! A whole life of an account, over sockets: at the example server in a process of its own, and at a
-//! router in this one, whose stores can be looked into afterwards.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+//! A whole life of an account, over sockets: at the example server in a process of its own, on every store
+//! that it has, and at a router in this one, whose stores can be looked into afterwards.
+#![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
+mod databases;
 #[path = "life/http.rs"]
 mod http;
 mod life;
@@ -14,9 +15,11 @@ use adapters_http::{HttpOptions, router};
 use adapters_local::{Testing, testing_with};
 use auth_domain::ports::{ResetTokenStore, SessionStore, UserStore};
 use auth_domain::{Email, EmailVerification, UserId};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokio::net::TcpListener;
 
-use life::{Answer, Call, World};
+use databases::Database;
+use life::{Answer, Call, Departed, World};
 use process::Server;
 
 /// A mail that nobody asked for yet.
@@ -59,13 +62,56 @@ impl World for Child {
     }
 }
 
-#[tokio::test]
-async fn an_account_lives_and_goes_at_the_example_server() {
-    let server = Server::start("server", &[("AUTH_EMAIL_VERIFICATION", "required")]);
+impl Database {
+    /// Everything that the tables hold of accounts, as text.
+    async fn dump(&self) -> String {
+        let mut rows = Vec::new();
+        for table in ["users", "sessions", "reset_tokens", "mail_jobs"] {
+            rows.extend(self.rows(&format!("auth_{table}")).await);
+        }
+        rows.join("\n")
+    }
+
+    async fn rows(&self, table: &str) -> Vec<String> {
+        let Some(path) = self.url.strip_prefix("sqlite:") else {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            let rows = AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
+            return sqlx::query_scalar(rows).fetch_all(&mut connection).await.unwrap();
+        };
+        let mut connection = SqliteConnection::connect(path).await.unwrap();
+        let columns = "SELECT group_concat(name) FROM pragma_table_info($1)";
+        let columns = sqlx::query_scalar(columns).bind(table).fetch_one(&mut connection);
+        let columns: String = columns.await.unwrap();
+        let rows = AssertSqlSafe(format!("SELECT concat_ws('|', {columns}) FROM {table}"));
+        sqlx::query_scalar(rows).fetch_all(&mut connection).await.unwrap()
+    }
+}
+
+async fn live_at_the_example_server(store: &str) -> (Child, Departed) {
+    let settings = [("AUTH_EMAIL_VERIFICATION", "required"), ("AUTH_STORE", store)];
+    let server = Server::start("server", &settings);
     let mut child = Child { server, unread: Vec::new() };
     let departed = life::lived(&mut child).await;
     assert!(child.unread.is_empty(), "{} mails more than were due", child.unread.len());
+    (child, departed)
+}
+
+#[tokio::test]
+async fn an_account_lives_and_goes_at_the_example_server() {
+    let (mut child, departed) = live_at_the_example_server("memory").await;
     life::is_forgotten(&mut child, &departed).await;
+}
+
+#[tokio::test]
+async fn an_account_lives_and_goes_in_sql_and_leaves_nothing_in_its_tables() {
+    for database in Database::each().await {
+        let (mut child, departed) = live_at_the_example_server(&database.url).await;
+        // The last mail is printed a moment before its job is removed.
+        while database.dump().await.contains("account_deleted") {}
+        assert_eq!(database.dump().await, "");
+        life::is_forgotten(&mut child, &departed).await;
+        assert!(database.dump().await.contains(departed.addresses[0]), "the dump shows nothing");
+    }
 }
 
 /// A router in this process, over `adapters_local::testing()`.

@@ -1,6 +1,7 @@
 //! The example server as a newcomer meets it: a child process on a free port, driven by a real client.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
+mod databases;
 mod process;
 
 use std::io::{Read, Write};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use databases::Database;
 use process::{Server, command};
 
 impl Server {
@@ -242,6 +244,9 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("AUTH_REGISTRATION", "private"),
         ("AUTH_SMTP_FROM", "nobody"),
         ("AUTH_STORE", "papyrus"),
+        ("AUTH_STORE", "mysql://auth:canary@localhost/auth"),
+        ("AUTH_STORE", "postgres://auth:canary@localhost:port/auth"),
+        ("AUTH_STORE", "sqlite:/nowhere/auth.db"),
     ] {
         let smtp = ("AUTH_SMTP_HOST", "mail.example.com");
         let output =
@@ -276,4 +281,56 @@ fn where_it_is_required_nobody_logs_in_before_his_address_is_confirmed() {
         assert_eq!(server.post("verify-email", &json!({ "token": token })).0, 200);
         assert_eq!(server.login(OLD), 200);
     }
+}
+
+const SECRET: (&str, &str) =
+    ("AUTH_MASTER_SECRET", "c2l4dGVlbiBieXRlcyB0d2ljZSBtYWtlIHRoaXJ0eS10d28=");
+
+#[test]
+fn accounts_sessions_and_a_queued_mail_are_there_after_a_kill() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for database in runtime.block_on(Database::each()) {
+        let store = ("AUTH_STORE", database.url.as_str());
+        let no_mail_server = [
+            ("AUTH_SMTP_HOST", "127.0.0.1"),
+            ("AUTH_SMTP_PORT", "9"),
+            ("AUTH_SMTP_FROM", "auth@example.com"),
+            ("AUTH_SMTP_SECURITY", "danger-plaintext"),
+        ];
+        let server = Server::start("server", &[&[store, SECRET][..], &no_mail_server].concat());
+        assert_eq!(server.register(), 201);
+        let session = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
+        assert_eq!(server.post("forgot-password", &json!({"email": EMAIL})).0, 200);
+        drop(server);
+
+        let server = Server::start("server", &[store, SECRET]);
+        let refresh = json!({"refresh_token": session["refresh_token"]});
+        assert_eq!(server.post("refresh", &refresh).0, 200);
+        assert_eq!(server.login(OLD), 200);
+        let link = server.line_with("/reset-password?token=");
+        let token = link.split("token=").nth(1).unwrap();
+        let reset = json!({"token": token, "new_password": NEW});
+        assert_eq!(server.post("reset-password", &reset).0, 200);
+    }
+}
+
+#[test]
+fn without_a_setting_accounts_and_their_secret_are_kept_in_the_folder_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut command = command("server", &[]);
+        command.env_remove("AUTH_STORE").current_dir(folder.path());
+        let server = Server::of(command);
+        let line = server.line_with("Accounts are kept in ");
+        assert!(line.contains("/auth-data/auth.db"), "{line}");
+        server
+    };
+    let server = start();
+    assert_eq!(server.register(), 201);
+    let session = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
+    drop(server);
+    let server = start();
+    assert_eq!(server.register(), 409);
+    let refresh = json!({"refresh_token": session["refresh_token"]});
+    assert_eq!(server.post("refresh", &refresh).0, 200);
 }

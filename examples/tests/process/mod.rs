@@ -44,7 +44,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(example: &str, settings: &[(&str, &str)]) -> Self {
-        let mut command = command(example, settings);
+        Self::of(command(example, settings))
+    }
+
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
         let mut server = Self { child, address: String::new(), lines };
