@@ -80,7 +80,8 @@ fn options(url: &str, settings: &SqlSettings) -> Result<PgConnectOptions, SqlSto
         url.parse().map_err(|_| SqlStoreError::Url("postgres://user:password@host/database"))?;
     let options = options.application_name("auth").disable_statement_logging();
     let options = if settings.transaction_pooler {
-        options.statement_cache_capacity(0)
+        // Poolers refuse parameters that they do not know.
+        options.statement_cache_capacity(0).extra_float_digits(None)
     } else {
         let deadline = settings.deadline.as_millis().to_string();
         options.options([("statement_timeout", &deadline), ("lock_timeout", &deadline)])

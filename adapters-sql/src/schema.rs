@@ -47,10 +47,12 @@ fn missing(found: i64) -> Result<impl Iterator<Item = (i64, &'static Migration)>
 macro_rules! bring_forward {
     ($transaction:ident, $prefix:ident, $text:ident) => {{
         sqlx::raw_sql(named(MAKE_TABLE, $prefix)).execute(&mut *$transaction).await?;
-        let found = sqlx::query_scalar(named(VERSION, $prefix)).fetch_one(&mut *$transaction);
-        for (version, migration) in missing(found.await?).map_err(Stopped::Store)? {
+        let found = sqlx::query_scalar(named(VERSION, $prefix)).persistent(false);
+        for (version, migration) in
+            missing(found.fetch_one(&mut *$transaction).await?).map_err(Stopped::Store)?
+        {
             sqlx::raw_sql(named(migration.$text, $prefix)).execute(&mut *$transaction).await?;
-            let note = sqlx::query(named(NOTE_VERSION, $prefix)).bind(version);
+            let note = sqlx::query(named(NOTE_VERSION, $prefix)).persistent(false).bind(version);
             note.execute(&mut *$transaction).await?;
         }
         $transaction.commit().await?;

@@ -1,6 +1,6 @@
--- Times are microseconds since 1970-01-01T00:00:00 UTC, digests SHA-256 and keys
--- HMAC-SHA-256 (32 bytes each).
--- Addresses are collated by their bytes, so that no new version of a collation breaks an index. `operation_id` names the call that wrote the row last.
+-- Times are microseconds since 1970-01-01T00:00:00 UTC, digests SHA-256 and keys HMAC-SHA-256 (32 bytes each).
+-- `operation_id` names the call that wrote the row last. Addresses are collated by their bytes, so that no new
+-- version of a collation breaks an index.
 
 CREATE TABLE @users (
     user_id            UUID PRIMARY KEY,

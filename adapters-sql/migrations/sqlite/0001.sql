@@ -1,5 +1,5 @@
--- Times are microseconds since 1970-01-01T00:00:00 UTC, ids hyphenated UUIDs, digests SHA-256 (32 bytes),
--- keys HMAC-SHA-256 (32 bytes). `operation_id` names the call that wrote the row last.
+-- Times are microseconds since 1970-01-01T00:00:00 UTC, ids hyphenated UUIDs, digests SHA-256 and keys
+-- HMAC-SHA-256 (32 bytes each). `operation_id` names the call that wrote the row last.
 
 CREATE TABLE @users (
     user_id            TEXT PRIMARY KEY NOT NULL,

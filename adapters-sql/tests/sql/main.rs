@@ -9,6 +9,7 @@ mod histories;
 mod lost_answers;
 mod mail_queue;
 mod poison;
+mod pooler;
 mod proxy;
 mod schema;
 mod sweep;
