@@ -3,7 +3,7 @@ use auth_domain::ports::AttemptStore;
 use auth_domain::{Attempt, AttemptPolicy, AttemptState, LimitKey, PortError, Timestamp};
 
 use crate::fault::corrupt;
-use crate::statement::{Row, RowFault, Statement, Value, bytes, int, operation_id, time};
+use crate::statement::{Row, RowFault, Statement, Value, bytes, day, int, operation_id, time};
 use crate::store::SqlStore;
 
 const BEGIN: &str = "attempt_store.begin";
@@ -11,12 +11,12 @@ const CLEAR: &str = "attempt_store.clear";
 
 /// The policy follows as a condition.
 const COUNT: &str = "\
-    INSERT INTO @attempts (key, count, last, operation_id) VALUES ($1, 1, $2, $3) \
+    INSERT INTO @attempts (key, count, last, operation_id, last_on) VALUES ($1, 1, $2, $3, $4) \
     ON CONFLICT (key) DO UPDATE SET \
         count = CASE WHEN @attempts.operation_id = excluded.operation_id \
             THEN @attempts.count ELSE @attempts.count + 1 END, \
-        last = excluded.last, operation_id = excluded.operation_id \
-    WHERE @attempts.operation_id = excluded.operation_id OR @attempts.count < $4";
+        last = excluded.last, operation_id = excluded.operation_id, last_on = excluded.last_on \
+    WHERE @attempts.operation_id = excluded.operation_id OR @attempts.count < $5";
 const STATE: &str = "SELECT count, last FROM @attempts WHERE key = $1";
 const FORGET: &str = "DELETE FROM @attempts WHERE key = $1 RETURNING key";
 
@@ -26,7 +26,7 @@ fn counting(key: LimitKey, now: Timestamp, policy: &AttemptPolicy) -> Statement 
     let waits = policy.waits();
     let mut sql = COUNT.to_owned();
     for term in 0..waits.len() {
-        let (below, until) = (5 + 2 * term, 6 + 2 * term);
+        let (below, until) = (6 + 2 * term, 7 + 2 * term);
         sql += &format!(" OR @attempts.count < ${below} AND @attempts.last <= ${until}");
     }
     sql += " RETURNING count, last";
@@ -34,6 +34,7 @@ fn counting(key: LimitKey, now: Timestamp, policy: &AttemptPolicy) -> Statement 
         .bind(bytes(key.as_bytes()))
         .bind(time(now))
         .bind(operation_id())
+        .bind(day(now))
         .bind(int(policy.free.min(policy.most_in_a_row).into()));
     waits.into_iter().fold(statement, |statement, (below, wait)| {
         // Below zero where the wait is longer than the epoch is old; never let in by rounding.

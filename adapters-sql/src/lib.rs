@@ -57,10 +57,10 @@
 //! | table | key | columns |
 //! |---|---|---|
 //! | `users` | `user_id`; `email` is unique | `name`, `password_hash`, `credential_version`, `disabled`, `email_verified_at`, `created_at`, `updated_at`, `last_login`, `operation_id` |
-//! | `sessions` | `user_id`, `session_id` | `email`, `credential_version`, `current_digest`, `parent_digest`, `created_at`, `last_used_at`, `idle_expires_at`, `expires_at`, `user_agent`, `operation_id` |
+//! | `sessions` | `user_id`, `session_id` | `email`, `credential_version`, `current_digest`, `parent_digest`, `created_at`, `last_used_at`, `idle_expires_at`, `expires_at`, `ends_on`, `user_agent`, `operation_id` |
 //! | `reset_tokens` | `email`, `digest` | `user_id`, `credential_version`, `created_at`, `expires_at`, `used`, `operation_id` |
-//! | `attempts` | `key` | `count`, `last`, `operation_id` |
-//! | `rate_limits` | `key`, `burst`, `period` | `full_at`, `operation_id` |
+//! | `attempts` | `key` | `count`, `last`, `last_on`, `operation_id` |
+//! | `rate_limits` | `key`, `burst`, `period` | `full_at`, `ends_on`, `operation_id` |
 //! | `mail_jobs` | `job_id` | `job` (JSON), `queued_at`, `due_at`, `tries`, `lease` |
 //! | `schema_versions` | `version` | |
 //!

@@ -99,3 +99,30 @@ fn is_this_machine(host: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>();
     host == "localhost" || host.starts_with('/') || address.is_ok_and(|a| a.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_in(url: &str, mode: &str) -> bool {
+        let options = options(url, &SqlSettings::default()).unwrap();
+        format!("{:?}", options.get_ssl_mode()) == mode
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_reached_by_tls_or_not_at_all() {
+        for host in ["db.example.com", "10.0.0.7", "localhost.example.com", "[2001:db8::1]"] {
+            assert!(is_in(&format!("postgres://auth@{host}/auth"), "VerifyFull"), "{host}");
+            for weak in ["prefer", "allow"] {
+                let url = format!("postgres://auth@{host}/auth?sslmode={weak}");
+                assert!(is_in(&url, "VerifyFull"), "{url}");
+            }
+        }
+        assert!(is_in("postgres://auth@db.example.com/auth?sslmode=disable", "Disable"));
+        assert!(is_in("postgres://auth@db.example.com/auth?sslmode=verify-ca", "VerifyCa"));
+        for here in ["localhost", "127.0.0.1", "[::1]", "%2Frun%2Fpostgresql"] {
+            assert!(is_in(&format!("postgres://auth@{here}/auth"), "Prefer"), "{here}");
+        }
+        assert!(is_in("postgres://auth@localhost/auth?host=/run/postgresql", "Prefer"));
+    }
+}

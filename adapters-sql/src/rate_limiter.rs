@@ -5,22 +5,22 @@ use auth_domain::ports::{RateDecision, RateLimiter};
 use auth_domain::{LimitKey, PortError, RateLimit, Timestamp};
 
 use crate::fault::corrupt;
-use crate::statement::{Statement, bytes, int, operation_id, time};
+use crate::statement::{Statement, bytes, day, int, operation_id, time};
 use crate::store::SqlStore;
 
 const HIT: &str = "rate_limiter.hit";
 
 /// `$6` now, `$7` one hit's time, `$8` the latest `full_at` that still has room for a hit, `$9` what no hit
-/// leads to unless the clock was set back since.
+/// leads to unless the clock was set back since, `$10` the day of the latest `full_at` that it may lead to.
 const COUNT: &str = "\
-    INSERT INTO @rate_limits (key, burst, period, full_at, operation_id) \
-    VALUES ($1, $2, $3, $4, $5) \
+    INSERT INTO @rate_limits (key, burst, period, full_at, operation_id, ends_on) \
+    VALUES ($1, $2, $3, $4, $5, $10) \
     ON CONFLICT (key, burst, period) DO UPDATE SET \
         full_at = CASE \
             WHEN @rate_limits.operation_id = excluded.operation_id THEN @rate_limits.full_at \
             WHEN @rate_limits.full_at BETWEEN $6 AND $9 THEN @rate_limits.full_at + $7 \
             ELSE excluded.full_at END, \
-        operation_id = excluded.operation_id \
+        operation_id = excluded.operation_id, ends_on = excluded.ends_on \
     WHERE @rate_limits.operation_id = excluded.operation_id \
         OR @rate_limits.full_at <= $8 OR @rate_limits.full_at > $9 \
     RETURNING full_at";
@@ -68,7 +68,8 @@ impl RateLimiter for SqlStore {
             .bind(time(now))
             .bind(int(one))
             .bind(time(has_room))
-            .bind(time(now + micros(burst) + micros(period)));
+            .bind(time(now + micros(burst) + micros(period)))
+            .bind(day(now + micros(burst)));
         if !self.run(HIT, statement).await?.is_empty() {
             return Ok(RateDecision::Allow);
         }

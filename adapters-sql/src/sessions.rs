@@ -6,7 +6,9 @@ use auth_domain::{
 };
 
 use crate::fault::corrupt;
-use crate::statement::{Row, RowFault, Statement, Value, bytes, id, int, operation_id, text, time};
+use crate::statement::{
+    Row, RowFault, Statement, Value, bytes, day, id, int, operation_id, text, time,
+};
 use crate::store::SqlStore;
 use crate::users::updated;
 
@@ -30,8 +32,8 @@ macro_rules! columns {
 }
 
 const ADD: &str = columns!(
-    "INSERT INTO @sessions (operation_id,",
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+    "INSERT INTO @sessions (ends_on, operation_id,",
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
      ON CONFLICT (user_id, session_id) DO UPDATE SET operation_id = excluded.operation_id \
         WHERE @sessions.operation_id = excluded.operation_id \
      RETURNING user_id"
@@ -40,7 +42,8 @@ const THE_ONE: &str = columns!("SELECT", "FROM @sessions WHERE user_id = $1 AND 
 const OF_ACCOUNT: &str = columns!("SELECT", "FROM @sessions WHERE user_id = $1");
 const SPEND: &str = columns!(
     "UPDATE @sessions SET current_digest = $1, parent_digest = $2, last_used_at = $3, \
-        idle_expires_at = $4, operation_id = $5 \
+        idle_expires_at = $4, operation_id = $5, \
+        ends_on = CASE WHEN expires_at < $4 THEN expires_at ELSE $4 END / 86400000000 \
      WHERE user_id = $6 AND session_id = $7 \
         AND (current_digest = $2 AND idle_expires_at > $3 AND expires_at > $3 OR operation_id = $5) \
      RETURNING",
@@ -140,6 +143,7 @@ impl SessionStore for SqlStore {
         let parent = session.parent.map(|parent| parent.as_bytes().to_vec());
         let agent = session.user_agent.as_ref().map(|agent| agent.as_str().to_owned());
         let statement = Statement::write(ADD)
+            .bind(day(session.idle_expires_at.min(session.expires_at)))
             .bind(operation_id())
             .bind_key(&session.key)
             .bind(text(session.email.spelling()))

@@ -32,6 +32,14 @@ pub(crate) fn time(at: Timestamp) -> Value {
     int(at.as_micros())
 }
 
+/// Microseconds, as statements name it.
+const DAY: u64 = 86_400_000_000;
+
+/// The day of a time, for the columns that sweeps look through.
+pub(crate) fn day(at: Timestamp) -> Value {
+    int(at.as_micros() / DAY)
+}
+
 pub(crate) fn optional_time(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Int(None), time)
 }

@@ -3,13 +3,14 @@ use std::time::Duration;
 use auth_domain::{PortError, Timestamp};
 
 use crate::statement::{Statement, int, time};
-use crate::store::{Database, SqlStore};
+use crate::store::SqlStore;
 
 const SWEEP: &str = "sql_store.sweep";
 
 /// For how long attempts at an address are remembered that nobody goes on with.
 const ATTEMPTS_KEPT: Duration = Duration::from_hours(365 * 24);
 
+/// Of rows whose time, by an indexed day and exactly, is `$1` or before: `$2` at most.
 macro_rules! delete_where {
     ($table:literal, $key:literal, $condition:literal) => {
         concat!(
@@ -30,15 +31,19 @@ macro_rules! delete_where {
     };
 }
 
-const ATTEMPTS: &str = delete_where!("attempts", "key", "last <= $1");
-const RATE_LIMITS: &str = delete_where!("rate_limits", "key, burst, period", "full_at <= $1");
+const ATTEMPTS: &str =
+    delete_where!("attempts", "key", "last_on <= $1 / 86400000000 AND last <= $1");
+const RATE_LIMITS: &str = delete_where!(
+    "rate_limits",
+    "key, burst, period",
+    "ends_on <= $1 / 86400000000 AND full_at <= $1"
+);
 const RESET_TOKENS: &str = delete_where!("reset_tokens", "email, digest", "expires_at <= $1");
-#[cfg(feature = "postgres")]
-const SESSIONS_IN_POSTGRES: &str =
-    delete_where!("sessions", "user_id, session_id", "least(idle_expires_at, expires_at) <= $1");
-#[cfg(feature = "sqlite")]
-const SESSIONS_IN_SQLITE: &str =
-    delete_where!("sessions", "user_id, session_id", "min(idle_expires_at, expires_at) <= $1");
+const SESSIONS: &str = delete_where!(
+    "sessions",
+    "user_id, session_id",
+    "ends_on <= $1 / 86400000000 AND (idle_expires_at <= $1 OR expires_at <= $1)"
+);
 
 /// How many rows a [sweep](SqlStore::sweep) removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,17 +73,11 @@ impl SqlStore {
             let statement = Statement::write(sql).bind(time(until)).bind(int(most.into()));
             self.run(SWEEP, statement).await.map(|rows| rows.len())
         };
-        let sessions = match self.database() {
-            #[cfg(feature = "postgres")]
-            Database::Postgres(_) => SESSIONS_IN_POSTGRES,
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite(_) => SESSIONS_IN_SQLITE,
-        };
         let mut swept = Swept {
             attempts: remove(ATTEMPTS, now - ATTEMPTS_KEPT).await?,
             rate_limits: remove(RATE_LIMITS, now).await?,
             reset_tokens: remove(RESET_TOKENS, now).await?,
-            sessions: remove(sessions, now).await?,
+            sessions: remove(SESSIONS, now).await?,
             more: false,
         };
         let counts = [swept.attempts, swept.rate_limits, swept.reset_tokens, swept.sessions];

@@ -1,5 +1,8 @@
 -- Times are microseconds since 1970-01-01T00:00:00 UTC, ids hyphenated UUIDs, digests SHA-256 and keys
 -- HMAC-SHA-256 (32 bytes each). `operation_id` names the call that wrote the row last.
+--
+-- `ends_on` is the day, counted from 1970-01-01 in UTC, on which a row may come to its end, and `last_on` that of
+-- its last use: what a sweep goes by. Times that each use moves have no index, which would be written anew by each use.
 
 CREATE TABLE @users (
     user_id            TEXT PRIMARY KEY NOT NULL,
@@ -27,12 +30,13 @@ CREATE TABLE @sessions (
     last_used_at       INTEGER NOT NULL CHECK (last_used_at >= 0),
     idle_expires_at    INTEGER NOT NULL CHECK (idle_expires_at >= 0),
     expires_at         INTEGER NOT NULL CHECK (expires_at >= 0),
+    ends_on            INTEGER NOT NULL,
     user_agent         TEXT,
     operation_id       TEXT,
     PRIMARY KEY (user_id, session_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX @sessions_end ON @sessions (min(idle_expires_at, expires_at));
+CREATE INDEX @sessions_ends_on ON @sessions (ends_on);
 
 CREATE TABLE @reset_tokens (
     email              TEXT NOT NULL,
@@ -47,16 +51,17 @@ CREATE TABLE @reset_tokens (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX @reset_tokens_newest ON @reset_tokens (email, created_at, digest);
-CREATE INDEX @reset_tokens_end ON @reset_tokens (expires_at);
+CREATE INDEX @reset_tokens_expires_at ON @reset_tokens (expires_at);
 
 CREATE TABLE @attempts (
     key          BLOB PRIMARY KEY NOT NULL CHECK (length(key) = 32),
     count        INTEGER NOT NULL CHECK (count >= 0),
     last         INTEGER NOT NULL CHECK (last >= 0),
+    last_on      INTEGER NOT NULL,
     operation_id TEXT
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX @attempts_last ON @attempts (last);
+CREATE INDEX @attempts_last_on ON @attempts (last_on);
 
 -- `full_at`: when the whole burst is there again (the theoretical arrival time of the generic cell rate
 -- algorithm).
@@ -65,11 +70,12 @@ CREATE TABLE @rate_limits (
     burst        INTEGER NOT NULL,
     period       INTEGER NOT NULL,
     full_at      INTEGER NOT NULL CHECK (full_at >= 0),
+    ends_on      INTEGER NOT NULL,
     operation_id TEXT,
     PRIMARY KEY (key, burst, period)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX @rate_limits_full ON @rate_limits (full_at);
+CREATE INDEX @rate_limits_ends_on ON @rate_limits (ends_on);
 
 -- `job` is JSON; `due_at` when it is to be tried next, or when whoever holds `lease` has lost it.
 CREATE TABLE @mail_jobs (
