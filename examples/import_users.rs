@@ -4,7 +4,8 @@
 //!
 //! See what an export holds: `cargo run --example import_users -- --check export.csv`
 //!
-//! As it stands it imports into memory, to be tried and copied: put a store that lasts into `store()`.
+//! Import it where `examples/server.rs` finds it:
+//! `cargo run --example import_users -- --store sqlite:auth-data/auth.db export.csv`
 #![expect(clippy::print_stdout, reason = "it reports to whoever runs it")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use adapters_local::memory::MemoryUsers;
 use adapters_local::{
     Argon2idSettings, FirebaseScrypt, StoredFormat, StoredHashError, SystemClock,
 };
+use adapters_sql::{SqlSettings, SqlStore};
 use anyhow::{Context, Result, bail};
 use auth_domain::ports::{Clock as _, Insert, UserStore};
 use auth_domain::{
@@ -47,6 +48,9 @@ use time::format_description::well_known::Rfc3339;
 struct Options {
     /// The export.
     export: PathBuf,
+    /// Where to: `sqlite:PATH` or `postgres://...`.
+    #[arg(long, env = "AUTH_STORE", hide_env_values = true, required_unless_present = "check")]
+    store: Option<String>,
     /// Only tell what would be refused, and how many rows there are of each hash format. Writes nothing,
     /// and asks no store, so that it does not know whose address is taken.
     #[arg(long)]
@@ -71,9 +75,12 @@ Exit codes:
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
-    let Options { export, check, state, refused, firebase } = Options::parse();
+    let Options { export, store, check, state, refused, firebase } = Options::parse();
     let firebase = firebase.map(|path| firebase_project(&path)).transpose()?;
-    let store = if check { None } else { Some(store()) };
+    let store = match store {
+        Some(url) if !check => Some(open(&url).await?),
+        _ => None,
+    };
     // What the service is composed with: the ceilings of another would let other hashes through.
     let settings = Argon2idSettings::default();
     let tally = Import { export, state, refused, settings, firebase, store }.run().await?;
@@ -81,9 +88,11 @@ async fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(if tally.refused.is_empty() { 0 } else { 2 }))
 }
 
-/// The store of the service: `adapters_aws::DynamoUsers`, or one over SQL, goes here.
-fn store() -> Arc<dyn UserStore> {
-    Arc::new(MemoryUsers::new())
+/// The store of the service: `adapters_aws::DynamoUsers`, or one of your own, goes here as well.
+async fn open(url: &str) -> Result<Arc<dyn UserStore>> {
+    let store = SqlStore::connect(url, &SqlSettings::default()).await.context("AUTH_STORE")?;
+    store.migrate().await.context("AUTH_STORE")?;
+    Ok(Arc::new(store))
 }
 
 #[derive(Deserialize)]

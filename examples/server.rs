@@ -71,9 +71,10 @@ struct Arguments {
     /// service that shares the secret (the AlcoLook profile). Nothing here accepts it.
     #[arg(long, env = "AUTH_COMPATIBILITY_SECRET", hide_env_values = true)]
     compatibility_secret: Option<String>,
-    /// Read the account at each token check, so that a reset ends access tokens at once.
+    /// Read the account at each token check, so that a reset ends access tokens at once; `session` reads the
+    /// session too, so that a logout does.
     #[arg(long, env = "AUTH_STRICT_TOKENS", default_value = "off")]
-    strict_tokens: Switch,
+    strict_tokens: Strictness,
     /// What is asked of who signs up about his address: nothing, the use of a mailed link, or that
     /// before he may log in.
     #[arg(long, env = "AUTH_EMAIL_VERIFICATION", default_value = "asked")]
@@ -130,6 +131,13 @@ enum Language {
 enum Switch {
     On,
     Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Strictness {
+    Off,
+    On,
+    Session,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -262,9 +270,11 @@ fn settings(
         SignUp::Open => RegistrationMode::Open,
         SignUp::Private => RegistrationMode::Private,
     };
-    if arguments.strict_tokens == Switch::On {
-        settings.token_check = TokenCheck::Strict;
-    }
+    settings.token_check = match arguments.strict_tokens {
+        Strictness::Off => TokenCheck::TokenOnly,
+        Strictness::On => TokenCheck::Strict,
+        Strictness::Session => TokenCheck::StrictSession,
+    };
     if arguments.rate_limits == Switch::Off {
         tracing::warn!("AUTH_RATE_LIMITS=off: anybody may guess and mail without end");
         settings.limits = RateLimits::danger_off();

@@ -23,8 +23,8 @@ pub enum SqlFault {
     /// No answer in time.
     #[error("no answer in time")]
     NoAnswer,
-    /// All connections of the pool are in use.
-    #[error("no connection of the pool is free")]
+    /// No connection of the pool was free in time, or none could be made.
+    #[error("no connection of the pool in time")]
     NoneFree,
     /// The database cannot do it now: it is full, read-only, shutting down, or out of something.
     #[error("not now: {what} ({code})")]

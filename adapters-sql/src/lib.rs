@@ -23,7 +23,23 @@
 //! # }
 //! ```
 //!
-//! In a database of your own, beside your tables: [`SqlStore::over_sqlite`], [`SqlStore::over_postgres`].
+//! In a database of your own, beside your tables, over a pool of sqlx 0.9 (`examples/axum_postgres.rs` is a
+//! whole service):
+//!
+//! ```no_run
+//! # #[cfg(feature = "postgres")]
+//! # async fn over(url: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! use adapters_sql::{SqlSettings, SqlStore, postgres_options};
+//!
+//! let settings = SqlSettings::default();
+//! let pool = sqlx::PgPool::connect_with(postgres_options(url, &settings)?).await?;
+//! let store = SqlStore::over_postgres(pool.clone(), &settings)?;
+//! store.migrate().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! SQLite is the default feature, `postgres` the other.
 //!
 //! # What is promised, and by what
 //!
@@ -64,9 +80,15 @@
 //! | `mail_jobs` | `job_id` | `job` (JSON), `queued_at`, `due_at`, `tries`, `lease` |
 //! | `schema_versions` | `version` | |
 //!
-//! Your tables may refer to `users (user_id)`, which never changes for an account. Say what is to become of
-//! your row when the account goes (`ON DELETE CASCADE` or `SET NULL`): without that no account that has one
-//! can be deleted.
+//! Your tables may refer to `users (user_id)`, which never changes for an account; its value is
+//! `Uuid::from_bytes(*user_id.as_bytes())`. Three things to mind:
+//! - Say what is to become of your row when the account goes (`ON DELETE CASCADE` or `SET NULL`), and index the
+//!   column. Without the first no account that has such a row can be deleted (500, with the constraint in the
+//!   log); without the second each deletion reads your whole table.
+//! - In a transaction of yours write the row that refers to us first. It holds the account, so that a deletion
+//!   waits for you or you for it, and never each for the other.
+//! - Our writes and yours are never one transaction: make what belongs to an account when it is first used, not
+//!   when it is registered.
 //!
 //! Rows that have expired stay until [`SqlStore::sweep`] removes them; nothing relies on it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -92,6 +114,8 @@ mod users;
 
 pub use fault::SqlFault;
 pub use mail_queue::{SqlMailQueue, SqlMailWorker};
+#[cfg(feature = "postgres")]
+pub use postgres::postgres_options;
 #[cfg(feature = "sqlite")]
 pub use sqlite::sqlite_options;
 pub use statement::RowFault;

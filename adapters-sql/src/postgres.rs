@@ -16,7 +16,7 @@ pub(crate) struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(crate) async fn connect(url: &str, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
-        let options = options(url, settings)?;
+        let options = postgres_options(url, settings)?;
         let pool = PgPoolOptions::new()
             .max_connections(settings.connections.max(1))
             .acquire_timeout(settings.deadline)
@@ -75,7 +75,21 @@ async fn in_transaction(
     Ok(rows)
 }
 
-fn options(url: &str, settings: &SqlSettings) -> Result<PgConnectOptions, SqlStoreError> {
+/// Settings of a connection that keeps what [`SqlStore`](crate::SqlStore) promises, for a pool of your own.
+///
+/// A server on another machine is reached by TLS and its name is verified (`sslmode=verify-full`, against the
+/// roots of browsers or those of `sslrootcert`), unless the URL says `sslmode=disable`, `require` or
+/// `verify-ca`. The server gives a statement up after [`SqlSettings::deadline`], when we do: nothing is
+/// written long after its caller was told that it failed. No statement is logged.
+///
+/// A pool over it needs no `test_before_acquire`: a statement that meets a dead connection is sent again.
+///
+/// # Errors
+/// [`SqlStoreError::Url`], which does not show it.
+pub fn postgres_options(
+    url: &str,
+    settings: &SqlSettings,
+) -> Result<PgConnectOptions, SqlStoreError> {
     let options: PgConnectOptions =
         url.parse().map_err(|_| SqlStoreError::Url("postgres://user:password@host/database"))?;
     let options = options.application_name("auth").disable_statement_logging();
@@ -105,7 +119,7 @@ mod tests {
     use super::*;
 
     fn is_in(url: &str, mode: &str) -> bool {
-        let options = options(url, &SqlSettings::default()).unwrap();
+        let options = postgres_options(url, &SqlSettings::default()).unwrap();
         format!("{:?}", options.get_ssl_mode()) == mode
     }
 

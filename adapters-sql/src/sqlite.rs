@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use tokio::time::{Instant, sleep};
 
 use crate::SqlSettings;
 use crate::fault::SqlFault;
@@ -40,7 +43,12 @@ pub(crate) struct SqliteDatabase {
 }
 
 impl SqliteDatabase {
+    /// `path` as it follows `sqlite:`, with or without the slashes of a URL.
     pub(crate) async fn open(path: &str, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path == ":memory:" || path.contains('?') {
+            return Err(SqlStoreError::Url("sqlite:PATH (a file, without settings after a ?)"));
+        }
         make_private(Path::new(path)).map_err(SqlStoreError::File)?;
         let pool = |connections| {
             SqlitePoolOptions::new()
@@ -87,9 +95,23 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// The first connections to a new file may keep each other from setting its write-ahead log up, for which
+/// SQLite does not wait.
+async fn first_connection(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, SqlFault> {
+    let end = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match pool.acquire().await.map_err(SqlFault::from) {
+            Err(SqlFault::Contended { .. }) if Instant::now() < end => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            connection => return connection,
+        }
+    }
+}
+
 /// Asked of one connection: a pool makes them all alike.
 async fn check_pragmas(pool: &SqlitePool) -> Result<(), SqlStoreError> {
-    let mut connection = pool.acquire().await.map_err(SqlFault::from)?;
+    let mut connection = first_connection(pool).await?;
     for (pragma, needed, good) in [
         ("journal_mode", "wal", &["wal"][..]),
         ("synchronous", "2 (FULL)", &["2", "3"]),

@@ -120,9 +120,8 @@ impl SqlStore {
     /// Connects to `sqlite:PATH`, made where it is not there and readable by this user alone, or to
     /// `postgres://user:password@host/database`. [`SqlStore::migrate`] is to be called next.
     ///
-    /// To a Postgres server on another machine the connection is protected by TLS and its name is verified
-    /// (`sslmode=verify-full`, against the roots of browsers or those of `sslrootcert`), unless the URL
-    /// says `sslmode=disable`, `require` or `verify-ca`.
+    /// A Postgres server on another machine is reached by TLS, as [`postgres_options`](crate::postgres_options)
+    /// says.
     ///
     /// # Errors
     /// [`SqlStoreError`], which never shows the URL.
@@ -155,6 +154,12 @@ impl SqlStore {
     }
 
     /// Keeps our tables in a database of yours, over your pool: in the first schema of its `search_path`.
+    /// [`postgres_options`](crate::postgres_options) has the settings that keep what is promised; above all
+    /// `statement_timeout`, or a write that waited for a lock of yours may land after its caller was told that it
+    /// failed.
+    ///
+    /// A task that holds a connection of the pool must not wait for this store: enough of them at once would
+    /// wait for each other until the deadline.
     ///
     /// # Errors
     /// [`SqlStoreError::TablePrefix`].

@@ -37,8 +37,9 @@ fn tests_named_in(document: &str) -> Vec<String> {
 #[test]
 fn every_test_that_a_document_names_exists() {
     let mut text = String::new();
-    let crates = ["auth-domain", "adapters-local", "adapters-http", "adapters-aws", "lambda-entry"];
-    for folder in crates.into_iter().chain(["examples", "benches"]) {
+    let adapters = ["adapters-local", "adapters-http", "adapters-sql", "adapters-aws"];
+    for folder in adapters.into_iter().chain(["auth-domain", "lambda-entry", "examples", "benches"])
+    {
         sources(&root().join(folder), &mut text);
     }
     for document in ["ARCHITECTURE.md", "SECURITY.md"] {

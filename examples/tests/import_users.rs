@@ -4,12 +4,13 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, abort};
+use std::process::{Command, Output, abort};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use adapters_local::memory::MemoryUsers;
 use adapters_local::{Argon2idSettings, FirebaseScrypt};
+use adapters_sql::{SqlSettings, SqlStore};
 use async_trait::async_trait;
 use auth_domain::ports::{
     CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
@@ -384,16 +385,38 @@ async fn a_killed_import_goes_on_and_loses_and_doubles_no_row() {
     }
 }
 
+fn run_program(folder: &Folder, options: &[&str]) -> Output {
+    Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--offline", "-p", "examples", "--example", "import_users", "--"])
+        .args(options)
+        .arg(folder.0.join("export.csv"))
+        .args([Path::new("--state"), &folder.0.join("state")])
+        .args([Path::new("--refused"), &folder.0.join("refused")])
+        .env_remove("AUTH_STORE")
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_import_into_a_file_is_there_for_the_server_and_run_again_doubles_nobody() {
+    let folder = Folder::new("into-sqlite").with("export.csv", &mixed());
+    let url = format!("sqlite:{}", folder.0.join("auth.db").display());
+    for _ in 0..2 {
+        let output = run_program(&folder, &["--store", &url]);
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let store = SqlStore::connect(&url, &SqlSettings::default()).await.unwrap();
+    let ann =
+        store.find_by_email(&Email::parse("ann@example.com").unwrap()).await.unwrap().unwrap();
+    assert_eq!(ann.password_hash.unwrap().expose(), BCRYPT);
+    let nowhere = run_program(&folder, &[]);
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("--store"));
+}
+
 #[test]
 fn a_check_tells_all_and_writes_nothing() {
     let folder = Folder::new("check").with("export.csv", &mixed());
-    let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--offline", "-p", "examples", "--example", "import_users", "--"])
-        .args([Path::new("--check"), &folder.0.join("export.csv")])
-        .args([Path::new("--state"), &folder.0.join("state")])
-        .args([Path::new("--refused"), &folder.0.join("refused")])
-        .output()
-        .unwrap();
+    let output = run_program(&folder, &["--check"]);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("line 7: the stored hash is of an unknown form\n"), "{told}");

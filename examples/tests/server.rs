@@ -334,3 +334,25 @@ fn without_a_setting_accounts_and_their_secret_are_kept_in_the_folder_that_is_na
     let refresh = json!({"refresh_token": session["refresh_token"]});
     assert_eq!(server.post("refresh", &refresh).0, 200);
 }
+
+#[test]
+fn a_database_file_holds_no_secret() {
+    let database = Database::sqlite();
+    let server = Server::start("server", &[("AUTH_STORE", &database.url), SECRET]);
+    server.register();
+    let session = server.post("login", &json!({"email": EMAIL, "password": OLD})).1;
+    let refresh = json!({"refresh_token": session["refresh_token"]});
+    let refreshed = server.post("refresh", &refresh).1;
+    let link = server.reset_token();
+    let mut held = Vec::new();
+    for file in std::fs::read_dir(database.folder.as_ref().unwrap().path()).unwrap() {
+        held.extend(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    let holds = |text: &str| held.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(EMAIL) && holds("$argon2id$"), "nothing was read");
+    assert!(!holds(OLD) && !holds(SECRET.1));
+    for token in [&session["refresh_token"], &refreshed["refresh_token"], &json!(link)] {
+        let (_, secret) = token.as_str().unwrap().split_once('.').unwrap();
+        assert!(!holds(secret), "{secret}");
+    }
+}

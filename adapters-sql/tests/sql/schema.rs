@@ -3,7 +3,7 @@
 use crate::databases::{Database, fresh_prefix, postgres_url};
 use adapters_sql::{SqlSettings, SqlStore, SqlStoreError, sqlite_options};
 use auth_domain::Email;
-use auth_domain::ports::UserStore;
+use auth_domain::ports::{Insert, UserStore};
 use sqlx::sqlite::{SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 
@@ -144,6 +144,22 @@ async fn a_role_that_may_not_make_tables_starts_where_they_are_there() {
     let store = SqlStore::connect(&url, &elsewhere).await.unwrap();
     let refused = store.migrate().await.unwrap_err();
     assert!(matches!(refused, SqlStoreError::Database(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_may_be_named_as_a_path_or_as_a_url_and_memory_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("auth.db").display().to_string();
+    for (n, url) in [format!("sqlite:{path}"), format!("sqlite://{path}")].into_iter().enumerate() {
+        let store = SqlStore::connect(&url, &SqlSettings::default()).await.unwrap();
+        store.migrate().await.unwrap();
+        let inserted = store.insert(crate::examples::user("ann")).await.unwrap();
+        assert_eq!(inserted == Insert::Inserted, n == 0, "{url} is another file");
+    }
+    for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:auth.db?mode=memory"] {
+        let refused = SqlStore::connect(url, &SqlSettings::default()).await;
+        assert!(matches!(refused, Err(SqlStoreError::Url(_))), "{url}");
+    }
 }
 
 #[tokio::test]
