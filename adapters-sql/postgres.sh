@@ -54,6 +54,7 @@ start() {
 stop() {
     local bin
     bin=$(programs)
+    [ -f "$1/data/PG_VERSION" ] || { echo "no database in $1" >&2; return 1; }
     cd "$1"
     as_its_user "$bin/pg_ctl" --pgdata="$1/data" --mode=immediate --wait stop >/dev/null || true
     rm -rf "$1"

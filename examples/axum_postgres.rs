@@ -126,27 +126,27 @@ fn accounts(
     store: &SqlStore,
     mail_queue: SqlMailQueue,
 ) -> Result<Auth> {
-    let (entropy, store) = (Arc::new(OsEntropy::new()), Arc::new(store.clone()));
+    let entropy = Arc::new(OsEntropy::new());
     let profile = TokenProfile::new(public_url, "notes").context("PUBLIC_URL")?;
     let links = LinkBase::parse_or_loopback(&format!("{public_url}/reset-password"));
     let key = SigningKey::ed25519_from_master(&secret);
     let hasher = Argon2idHasher::new(Argon2idSettings::default(), Arc::clone(&entropy) as _)?;
     let verifier = JwtVerifier::from_masters(&secret, None, profile.clone())?;
     let ports = Ports {
-        attempts: Arc::clone(&store) as _,
+        attempts: Arc::new(store.clone()),
         clock: Arc::new(SystemClock::new()),
         compatibility_issuer: None,
         entropy: Arc::clone(&entropy) as _,
         events: Arc::new(TracingEvents::new()),
         hasher: Arc::new(hasher),
-        limiter: Arc::clone(&store) as _,
+        limiter: Arc::new(store.clone()),
         mail_queue: Arc::new(mail_queue),
         mailer: Arc::new(Terminal), // `adapters_local::SmtpMailer` sends them
-        reset_tokens: Arc::clone(&store) as _,
-        sessions: Arc::clone(&store) as _,
+        reset_tokens: Arc::new(store.clone()),
+        sessions: Arc::new(store.clone()),
         token_issuer: Arc::new(JwtIssuer::new(key, profile, entropy)),
         token_verifier: Arc::new(verifier),
-        users: store,
+        users: Arc::new(store.clone()),
     };
     let mut settings = Settings::new(secret, links.context("PUBLIC_URL")?, "Notes");
     settings.token_check = TokenCheck::Strict; // one row to read, in the database that is asked anyway
@@ -170,7 +170,9 @@ async fn sweep_hourly(store: SqlStore) {
     let mut hourly = tokio::time::interval(Duration::from_hours(1));
     loop {
         hourly.tick().await;
-        while store.sweep(clock.now(), 1_000).await.is_ok_and(|swept| swept.more) {}
+        let swept = async || store.sweep(clock.now(), 1_000).await;
+        let failed = |error: &PortError| tracing::warn!("not swept: {}", error.with_causes());
+        while swept().await.inspect_err(failed).is_ok_and(|swept| swept.more) {}
     }
 }
 

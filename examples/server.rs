@@ -219,6 +219,7 @@ async fn compose(
     location: &str,
     address: SocketAddr,
 ) -> Result<(Auth, Worker)> {
+    let stores = stores::open(location).await?;
     let entropy = Arc::new(OsEntropy::new());
     let secret = master_secret(arguments, location, entropy.as_ref())?;
     let previous = arguments.previous_master_secret.as_deref().map(decode_secret).transpose();
@@ -230,7 +231,6 @@ async fn compose(
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
     let hasher = Argon2idHasher::new(hash_settings(arguments), Arc::clone(&entropy) as _)
         .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
-    let stores = stores::open(location).await?;
     let ports = Ports {
         attempts: stores.attempts,
         clock: Arc::new(SystemClock::new()),

@@ -11,6 +11,9 @@ use crate::statement::RowFault;
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum SqlFault {
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
     /// Other writers did not let this one in, or changed the same rows each time.
     #[error("kept out by other writers ({code})")]
     Contended {
@@ -24,7 +27,7 @@ pub enum SqlFault {
     #[error("no answer in time")]
     NoAnswer,
     /// No connection of the pool was free in time, or none could be made.
-    #[error("no connection of the pool in time")]
+    #[error("no connection of the pool in time: all were in use, or none could be made")]
     NoneFree,
     /// The database cannot do it now: it is full, read-only, shutting down, or out of something.
     #[error("not now: {what} ({code})")]
@@ -57,10 +60,11 @@ impl SqlFault {
     /// What a caller can do about it.
     const fn kind(&self) -> PortErrorKind {
         match self {
-            Self::NoneFree => PortErrorKind::Throttled,
-            Self::Contended { .. }
+            Self::Closed
+            | Self::Contended { .. }
             | Self::NoConnection(_)
             | Self::NoAnswer
+            | Self::NoneFree
             | Self::NotNow { .. } => PortErrorKind::Unavailable,
             Self::Refused { .. } | Self::Taken { .. } => PortErrorKind::Rejected,
             Self::Row(_) => PortErrorKind::Corrupt,
@@ -90,7 +94,7 @@ impl From<sqlx::Error> for SqlFault {
             sqlx::Error::PoolTimedOut => Self::NoneFree,
             sqlx::Error::Tls(_) => Self::NoConnection("TLS failed".to_owned()),
             sqlx::Error::Protocol(_) => Self::NoConnection("not understood".to_owned()),
-            sqlx::Error::PoolClosed => Self::NoConnection("the pool is closed".to_owned()),
+            sqlx::Error::PoolClosed => Self::Closed,
             sqlx::Error::WorkerCrashed => Self::NoConnection("its thread has ended".to_owned()),
             sqlx::Error::BeginFailed => Self::NoConnection("no transaction began".to_owned()),
             // The rest is about texts and settings of ours. Their words may quote a URL.

@@ -11,14 +11,12 @@
 //! store.migrate().await?;
 //! let mail_queue = SqlMailQueue::new(store.clone(), ports.clock.clone());
 //! let worker = mail_queue.worker(); // to be run beside the server
-//!
-//! let store = Arc::new(store);
-//! ports.users = store.clone();
-//! ports.sessions = store.clone();
-//! ports.reset_tokens = store.clone();
-//! ports.attempts = store.clone();
-//! ports.limiter = store;
 //! ports.mail_queue = Arc::new(mail_queue);
+//! ports.users = Arc::new(store.clone()); // a clone is the same store
+//! ports.sessions = Arc::new(store.clone());
+//! ports.reset_tokens = Arc::new(store.clone());
+//! ports.attempts = Arc::new(store.clone());
+//! ports.limiter = Arc::new(store);
 //! # Ok(())
 //! # }
 //! ```
@@ -50,8 +48,10 @@
 //!
 //! A statement is also sent again when its connection breaks. It carries an operation id, which the row
 //! keeps; where its first try landed although the answer was lost, the second meets its own id and comes to
-//! what the first came to. What is removed leaves nothing to know it by: a session or an account that was
-//! ended this way may be told as [`Stale`](auth_domain::ports::Update::Stale).
+//! what the first came to. Two things leave no id to meet: a row that the first try removed, and one that another
+//! call has written between the two tries. Then nothing is written twice that matters, but a change may be
+//! told as [`Stale`](auth_domain::ports::Update::Stale) although it was made, and an attempt or a hit may
+//! count twice.
 //!
 //! What was acknowledged is on the disk: SQLite with a write-ahead log and `synchronous=FULL`, Postgres as
 //! its `synchronous_commit` says (`on`, unless somebody turned it off).

@@ -1,12 +1,14 @@
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_domain::ports::{Clock, MailQueue};
 use auth_domain::{Auth, DeliveryError, MailJob, PortError, Timestamp};
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -19,6 +21,9 @@ use crate::store::{Database, SqlStore};
 /// the database what its other rows survive. A job is queued by a write of its own, beside the one that it
 /// is about: a crash between the two loses a mail that can be asked for again, or queues a notice of a
 /// change that never came, which is then not sent.
+///
+/// The clocks of instances that share the table may be some seconds apart: one that is ahead by more than
+/// [the deadline](crate::SqlSettings::deadline) sends again what another is sending. A clock set back delays what waits by two hours at most.
 ///
 /// Each job is one row of the same shape, whatever it is about; it holds an address and no secret. It is
 /// removed once it is done.
@@ -36,25 +41,26 @@ pub struct SqlMailWorker {
 
 const ENQUEUE: &str = "mail_queue.enqueue";
 const CLAIM: &str = "mail_worker.claim";
-const FINISH: &str = "mail_worker.finish";
+const NOTE: &str = "mail_worker.note";
 
 /// Jobs that are being sent at once; more would only make a struggling mail service struggle more.
 const SENDERS: usize = 4;
 /// How soon a worker sees what another process queued.
 const POLL: Duration = Duration::from_secs(1);
-/// A worker that says nothing for so long is taken for dead, and its job is done by another.
-const LEASE: Duration = Duration::from_secs(60);
-/// Shorter than the lease by what the answer takes to be written.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(45);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// No job is due later than this, unless the clock was set back since.
+const LONGEST_WAIT: Duration = Duration::from_hours(2);
 /// Then a job is given up: long after any link in it has died.
-const KEPT: Duration = Duration::from_hours(4 * 24);
+pub(crate) const KEPT: Duration = Duration::from_hours(4 * 24);
 
 const ADD: &str = "\
     INSERT INTO @mail_jobs (job_id, job, queued_at, due_at, tries) VALUES ($1, $2, $3, $3, 0) \
     ON CONFLICT (job_id) DO NOTHING RETURNING job_id";
 const DONE: &str = "DELETE FROM @mail_jobs WHERE job_id = $1 AND lease = $2 RETURNING job_id";
+const GO_ON: &str = "\
+    UPDATE @mail_jobs SET due_at = $3 WHERE job_id = $1 AND lease = $2 RETURNING job_id";
 const LATER: &str = "\
     UPDATE @mail_jobs SET due_at = $3, lease = NULL WHERE job_id = $1 AND lease = $2 \
     RETURNING job_id";
@@ -62,8 +68,8 @@ const LATER: &str = "\
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
-            "WITH due AS MATERIALIZED (SELECT job_id FROM @mail_jobs WHERE due_at <= $3 \
-                ORDER BY due_at LIMIT $4",
+            "WITH due AS MATERIALIZED (SELECT job_id FROM @mail_jobs \
+                WHERE due_at <= $3 OR due_at > $5 ORDER BY due_at LIMIT $4",
             $lock,
             ") UPDATE @mail_jobs SET lease = $1, due_at = $2, tries = tries + 1 \
              WHERE job_id IN (SELECT job_id FROM due) RETURNING job_id, job, queued_at, tries"
@@ -141,32 +147,22 @@ impl SqlMailWorker {
         let mut running = JoinSet::new();
         tokio::pin!(stop);
         loop {
-            let claimed = tokio::select! {
-                biased;
-                () = &mut stop => break,
-                claimed = self.claim(SENDERS - running.len()) => claimed,
-            };
-            let found = !claimed.is_empty();
+            // To its end although the stop may come meanwhile: what it takes is leased to nobody else.
+            let claimed = self.claim(SENDERS - running.len()).await;
+            let pause = if claimed.is_empty() { POLL } else { Duration::ZERO };
             for claimed in claimed {
                 running.spawn(self.queue.clone().deliver(claimed, auth.clone()));
             }
-            if found && running.len() < SENDERS {
-                continue;
-            }
+            let has_room = running.len() < SENDERS;
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(ended) = running.join_next() => tell_of_panic(ended),
-                () = self.queue.queued.notified(), if running.len() < SENDERS => {}
-                () = sleep(POLL), if running.len() < SENDERS => {}
+                Some(_) = running.join_next() => {}
+                () = self.queue.queued.notified(), if has_room => {}
+                () = sleep(pause), if has_room => {}
             }
         }
-        let rest = async {
-            while let Some(ended) = running.join_next().await {
-                tell_of_panic(ended);
-            }
-        };
-        let _ = timeout(grace, rest).await;
+        let _ = timeout(grace, running.join_all()).await;
     }
 
     /// Jobs that are due, for this worker alone while its lease lasts.
@@ -183,9 +179,10 @@ impl SqlMailWorker {
         };
         let statement = Statement::write(sql)
             .bind(Value::Id(Some(lease)))
-            .bind(time(now + LEASE))
+            .bind(time(now + self.queue.lease()))
             .bind(time(now))
-            .bind(int(most as u64));
+            .bind(int(most as u64))
+            .bind(time(now + LONGEST_WAIT));
         match self.queue.store.run(CLAIM, statement).await {
             Ok(rows) => rows.iter().filter_map(|row| readable(Claimed::of(row, lease))).collect(),
             Err(error) => {
@@ -203,46 +200,74 @@ fn readable(claimed: Result<Claimed, RowFault>) -> Option<Claimed> {
         .ok()
 }
 
-fn tell_of_panic(ended: Result<(), JoinError>) {
-    if ended.is_err() {
-        // Its words may quote the mail.
-        tracing::error!(target: "auth", "a mail job panicked");
-    }
-}
-
 impl SqlMailQueue {
+    /// A worker that says nothing for so long is taken for dead, and its jobs are done by another. It says that
+    /// it goes on after a third of it, which may take as long again.
+    fn lease(&self) -> Duration {
+        3 * self.store.deadline()
+    }
+
     async fn deliver(self, claimed: Claimed, auth: Auth) {
-        let statement = if self.is_done(&claimed, &auth).await {
-            Statement::write(DONE).bind(id(&claimed.job_id)).bind(Value::Id(Some(claimed.lease)))
-        } else {
-            Statement::write(LATER)
-                .bind(id(&claimed.job_id))
-                .bind(Value::Id(Some(claimed.lease)))
-                .bind(time(self.clock.now() + claimed.pause()))
+        let done = {
+            let done = self.is_done(&claimed, &auth);
+            tokio::pin!(done);
+            loop {
+                tokio::select! {
+                    done = &mut done => break done,
+                    () = sleep(self.lease() / 3) => self.note(&claimed, GO_ON, Some(self.lease())).await,
+                }
+            }
         };
-        if let Err(error) = self.store.run(FINISH, statement).await {
+        if done {
+            self.note(&claimed, DONE, None).await;
+        } else {
+            self.note(&claimed, LATER, Some(claimed.pause())).await;
+        }
+    }
+
+    /// Writes what becomes of a job, if it still is this worker's: that it is done, or due that much later.
+    async fn note(&self, claimed: &Claimed, sql: &'static str, due_in: Option<Duration>) {
+        let statement =
+            Statement::write(sql).bind(id(&claimed.job_id)).bind(Value::Id(Some(claimed.lease)));
+        let due_at = due_in.map(|due_in| time(self.clock.now() + due_in));
+        let statement = due_at.into_iter().fold(statement, Statement::bind);
+        if let Err(error) = self.store.run(NOTE, statement).await {
             let causes = error.with_causes();
-            tracing::error!(target: "auth", "a mail job will be done once more: {causes}");
+            tracing::error!(target: "auth", "a mail may be sent twice: {causes}");
         }
     }
 
     /// Whether nobody needs the job any more.
     async fn is_done(&self, claimed: &Claimed, auth: &Auth) -> bool {
-        let is_old = self.clock.now().since(claimed.queued_at) >= KEPT;
         let done = match MailJob::from_json(&claimed.job) {
-            Ok(job) => matches!(
-                timeout(LONGEST_DELIVERY, auth.deliver(&job)).await,
-                Ok(Ok(_) | Err(DeliveryError::Undeliverable(_)))
-            ),
+            Ok(job) => was_delivered(auth, &job).await,
             Err(error) => {
                 tracing::error!(target: "auth", "a mail job is put aside: {error}");
                 false
             }
         };
+        let is_old = self.clock.now().since(claimed.queued_at) >= KEPT;
         if is_old && !done {
             tracing::error!(target: "auth", "a mail job was tried for four days and is given up");
         }
         done || is_old
+    }
+}
+
+/// Or cannot be, whoever tries.
+async fn was_delivered(auth: &Auth, job: &MailJob) -> bool {
+    let delivery = AssertUnwindSafe(auth.deliver(job)).catch_unwind();
+    match timeout(LONGEST_DELIVERY, delivery).await {
+        Ok(Ok(outcome)) => matches!(outcome, Ok(_) | Err(DeliveryError::Undeliverable(_))),
+        Ok(Err(_)) => {
+            // Its words may quote the mail.
+            tracing::error!(target: "auth", "a mail job panicked");
+            false
+        }
+        Err(_) => {
+            tracing::error!(target: "auth", "a mail job took too long");
+            false
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{
+    PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, PgSslMode, Postgres,
+};
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::SqlSettings;
 use crate::fault::SqlFault;
@@ -15,16 +18,17 @@ pub(crate) struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
+    /// The first connection is made at once, and by itself: a pool would hide why there is none.
     pub(crate) async fn connect(url: &str, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
         let options = postgres_options(url, settings)?;
+        let first = timeout(settings.deadline, options.connect()).await;
+        let first = first.map_err(|_| SqlFault::NoAnswer)?.map_err(SqlFault::from)?;
+        first.close().await.map_err(SqlFault::from)?;
         let pool = PgPoolOptions::new()
             .max_connections(settings.connections.max(1))
             .acquire_timeout(settings.deadline)
-            // A statement that meets a dead connection is sent again.
             .test_before_acquire(false)
-            .connect_with(options)
-            .await
-            .map_err(SqlFault::from)?;
+            .connect_lazy_with(options);
         Ok(Self::over(pool, settings))
     }
 
@@ -33,34 +37,57 @@ impl PostgresDatabase {
     }
 
     /// In a task of its own: a caller who goes away would leave a connection behind that is in the middle
-    /// of an answer. One that gives no answer is not used again.
+    /// of an answer.
     pub(crate) async fn run(
         &self,
         statement: Arc<Statement>,
         end: Instant,
     ) -> Result<Vec<Row>, SqlFault> {
         let (pool, transaction_pooler) = (self.pool.clone(), self.transaction_pooler);
-        let running = tokio::spawn(async move {
-            let acquired = timeout_at(end, pool.acquire()).await;
-            let mut connection = acquired.map_err(|_| SqlFault::NoneFree)??;
-            let answer = async {
-                if transaction_pooler {
-                    in_transaction(&statement, &mut connection).await
-                } else {
-                    Ok(statement.to_postgres().fetch_all(&mut *connection).await?)
-                }
-            };
-            match timeout_at(end, answer).await {
-                Ok(rows) => Ok(rows?.into_iter().map(Row::Postgres).collect()),
-                Err(_) => {
-                    drop(connection.detach());
-                    Err(SqlFault::NoAnswer)
-                }
-            }
-        });
         let ended = |_| SqlFault::NoConnection("the runtime has ended".to_owned());
-        running.await.map_err(ended)?
+        tokio::spawn(send(pool, statement, transaction_pooler, end)).await.map_err(ended)?
     }
+}
+
+/// After a restart of the server every connection of the pool is dead, and each is found out by using it.
+async fn send(
+    pool: PgPool,
+    statement: Arc<Statement>,
+    transaction_pooler: bool,
+    end: Instant,
+) -> Result<Vec<Row>, SqlFault> {
+    let mut dead = 0;
+    loop {
+        let acquired = timeout_at(end, pool.acquire()).await;
+        let connection = acquired.map_err(|_| SqlFault::NoneFree)??;
+        match send_over(connection, &statement, transaction_pooler, end).await {
+            Err(SqlFault::NoConnection(_)) if dead < pool.options().get_max_connections() => {
+                dead += 1;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// A connection that breaks, or gives no answer in time, is not used again.
+async fn send_over(
+    mut connection: PoolConnection<Postgres>,
+    statement: &Statement,
+    transaction_pooler: bool,
+    end: Instant,
+) -> Result<Vec<Row>, SqlFault> {
+    let answer = async {
+        if transaction_pooler {
+            in_transaction(statement, &mut connection).await
+        } else {
+            Ok(statement.to_postgres().fetch_all(&mut *connection).await?)
+        }
+    };
+    let answer = timeout_at(end, answer).await.unwrap_or(Err(SqlFault::NoAnswer));
+    if let Err(SqlFault::NoAnswer | SqlFault::NoConnection(_)) = answer {
+        drop(connection.detach());
+    }
+    Ok(answer?.into_iter().map(Row::Postgres).collect())
 }
 
 /// Everything on one connection of the server, and nothing left there for a next time.
@@ -79,17 +106,20 @@ async fn in_transaction(
 ///
 /// A server on another machine is reached by TLS and its name is verified (`sslmode=verify-full`, against the
 /// roots of browsers or those of `sslrootcert`), unless the URL says `sslmode=disable`, `require` or
-/// `verify-ca`. The server gives a statement up after [`SqlSettings::deadline`], when we do: nothing is
-/// written long after its caller was told that it failed. No statement is logged.
+/// `verify-ca`. No statement is logged. The server gives a statement up that takes longer than
+/// [`SqlSettings::deadline`], so that nothing is written much later than its caller was told that it failed
+/// (but not behind a [`SqlSettings::transaction_pooler`], which passes no such setting on: set
+/// `statement_timeout` for the role there).
 ///
 /// A pool over it needs no `test_before_acquire`: a statement that meets a dead connection is sent again.
 ///
 /// # Errors
-/// [`SqlStoreError::Url`], which does not show it.
+/// [`SqlStoreError::Url`], which does not show it, or [`SqlStoreError::Deadline`].
 pub fn postgres_options(
     url: &str,
     settings: &SqlSettings,
 ) -> Result<PgConnectOptions, SqlStoreError> {
+    settings.check()?;
     let options: PgConnectOptions =
         url.parse().map_err(|_| SqlStoreError::Url("postgres://user:password@host/database"))?;
     let options = options.application_name("auth").disable_statement_logging();
@@ -98,7 +128,7 @@ pub fn postgres_options(
         options.statement_cache_capacity(0).extra_float_digits(None)
     } else {
         let deadline = settings.deadline.as_millis().to_string();
-        options.options([("statement_timeout", &deadline), ("lock_timeout", &deadline)])
+        options.options([("statement_timeout", &deadline)])
     };
     let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
     // The two modes that would speak in the clear to whoever asks for it.

@@ -9,7 +9,7 @@ use crate::fault::SqlFault;
 use crate::store::{Database, SqlStoreError};
 
 /// One step, never changed once it was released. A program of the version before must be able to go on
-/// working beside it: columns are added, and dropped only two versions later.
+/// working beside it (though it does not start again): columns are added, and dropped two versions later.
 struct Migration {
     #[cfg(feature = "postgres")]
     postgres: &'static str,
@@ -109,7 +109,10 @@ async fn on_postgres(pool: &PgPool, prefix: &str) -> Result<(), Stopped> {
     {
         return Ok(());
     }
-    let mut transaction = connection.begin().await?;
+    // Whoever waits for the lock must then see what the one before him made, however long that took.
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let patient = "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning";
+    sqlx::raw_sql(patient).execute(&mut *transaction).await?;
     let lock = "SELECT pg_advisory_xact_lock(hashtext($1))";
     sqlx::query(lock).persistent(false).bind(prefix).execute(&mut *transaction).await?;
     bring_forward!(transaction, prefix, postgres)

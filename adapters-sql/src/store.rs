@@ -24,7 +24,7 @@ pub struct SqlSettings {
     /// digit first, at most 32. Default `auth_`.
     pub table_prefix: String,
     /// How long a call may take, tries and waits included, before it ends as
-    /// [`Unavailable`](auth_domain::PortErrorKind::Unavailable). Default 5 s.
+    /// [`Unavailable`](auth_domain::PortErrorKind::Unavailable): 10 ms to an hour. Default 5 s.
     pub deadline: Duration,
     /// Connections at once, where the store makes its own pool. Default 8.
     pub connections: u32,
@@ -47,6 +47,19 @@ impl Default for SqlSettings {
     }
 }
 
+impl SqlSettings {
+    pub(crate) fn check(&self) -> Result<(), SqlStoreError> {
+        if !is_prefix(&self.table_prefix) {
+            return Err(SqlStoreError::TablePrefix);
+        }
+        let deadlines = Duration::from_millis(10)..=Duration::from_hours(1);
+        if !deadlines.contains(&self.deadline) {
+            return Err(SqlStoreError::Deadline);
+        }
+        Ok(())
+    }
+}
+
 /// Why a database cannot be used. Never carries a URL: there may be a password in it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -54,6 +67,9 @@ pub enum SqlStoreError {
     /// The database could not be reached or asked.
     #[error("the database cannot be used")]
     Database(#[from] SqlFault),
+    /// A deadline that is too short or too long.
+    #[error("deadline must be from 10 ms to an hour")]
+    Deadline,
     /// The file cannot be made.
     #[error("the database file cannot be made")]
     File(#[source] std::io::Error),
@@ -126,31 +142,36 @@ impl SqlStore {
     /// # Errors
     /// [`SqlStoreError`], which never shows the URL.
     pub async fn connect(url: &str, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
+        settings.check()?;
         match url.split_once(':') {
             #[cfg(feature = "sqlite")]
             Some(("sqlite", path)) => {
-                Self::new(Database::Sqlite(SqliteDatabase::open(path, settings).await?), settings)
+                let database = SqliteDatabase::open(path, settings).await?;
+                Ok(Self::new(Database::Sqlite(database), settings))
             }
             #[cfg(feature = "postgres")]
             Some(("postgres" | "postgresql", _)) => {
                 let database = PostgresDatabase::connect(url, settings).await?;
-                Self::new(Database::Postgres(database), settings)
+                Ok(Self::new(Database::Postgres(database), settings))
             }
             _ => Err(SqlStoreError::Url(KNOWN_URLS)),
         }
     }
 
-    /// Keeps our tables in a database of yours, over your pool.
+    /// Keeps our tables in a database of yours, over your pool. Who holds a write transaction of his own must
+    /// not wait for this store: it would wait for him, until the deadline.
     ///
     /// # Errors
-    /// [`SqlStoreError::Pragma`] where a connection of it does not keep what is promised:
+    /// [`SqlStoreError::TablePrefix`], [`SqlStoreError::Deadline`]; [`SqlStoreError::Pragma`] where a connection of it does not keep what is promised:
     /// [`sqlite_options`](crate::sqlite_options) has the settings.
     #[cfg(feature = "sqlite")]
     pub async fn over_sqlite(
         pool: sqlx::SqlitePool,
         settings: &SqlSettings,
     ) -> Result<Self, SqlStoreError> {
-        Self::new(Database::Sqlite(SqliteDatabase::over(pool).await?), settings)
+        settings.check()?;
+        let database = SqliteDatabase::over(pool).await?;
+        Ok(Self::new(Database::Sqlite(database), settings))
     }
 
     /// Keeps our tables in a database of yours, over your pool: in the first schema of its `search_path`.
@@ -162,26 +183,27 @@ impl SqlStore {
     /// wait for each other until the deadline.
     ///
     /// # Errors
-    /// [`SqlStoreError::TablePrefix`].
+    /// [`SqlStoreError::TablePrefix`], [`SqlStoreError::Deadline`].
     #[cfg(feature = "postgres")]
     pub fn over_postgres(
         pool: sqlx::PgPool,
         settings: &SqlSettings,
     ) -> Result<Self, SqlStoreError> {
-        Self::new(Database::Postgres(PostgresDatabase::over(pool, settings)), settings)
+        settings.check()?;
+        Ok(Self::new(Database::Postgres(PostgresDatabase::over(pool, settings)), settings))
     }
 
-    fn new(database: Database, settings: &SqlSettings) -> Result<Self, SqlStoreError> {
-        let SqlSettings { table_prefix, deadline, .. } = settings.clone();
-        if !is_prefix(&table_prefix) {
-            return Err(SqlStoreError::TablePrefix);
-        }
-        Ok(Self { inner: Arc::new(Inner { database, prefix: table_prefix, deadline }) })
+    fn new(database: Database, settings: &SqlSettings) -> Self {
+        let SqlSettings { table_prefix: prefix, deadline, .. } = settings.clone();
+        Self { inner: Arc::new(Inner { database, prefix, deadline }) }
     }
 
     /// Makes our tables, or brings them to the version of this program. To be called at each start: it asks
     /// one question where there is nothing to do. Of instances that start at once one does the work and the
     /// others wait for it; each step is made whole or not at all.
+    ///
+    /// While instances are replaced one by one, those of the version before go on beside the new tables; they do
+    /// not start again.
     ///
     /// # Errors
     /// [`SqlStoreError::NewerSchema`], or [`SqlStoreError::Database`] where the database does not let us.
@@ -189,7 +211,8 @@ impl SqlStore {
         schema::migrate(&self.inner.database, &self.inner.prefix).await
     }
 
-    /// Closes the pool, also if it is yours. Calls that run are done first; later ones fail.
+    /// Closes the pool, also if it is yours. Calls that have a connection are done first; those that wait for
+    /// one fail, and so do later ones.
     pub async fn close(&self) {
         match &self.inner.database {
             #[cfg(feature = "postgres")]
@@ -197,6 +220,10 @@ impl SqlStore {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(database) => database.close().await,
         }
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.inner.deadline
     }
 
     pub(crate) fn database(&self) -> &Database {

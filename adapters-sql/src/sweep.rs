@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use auth_domain::{PortError, Timestamp};
 
+use crate::mail_queue::KEPT;
 use crate::statement::{Statement, int, time};
 use crate::store::SqlStore;
 
@@ -33,6 +34,7 @@ macro_rules! delete_where {
 
 const ATTEMPTS: &str =
     delete_where!("attempts", "key", "last_on <= $1 / 86400000000 AND last <= $1");
+const MAIL_JOBS: &str = delete_where!("mail_jobs", "job_id", "queued_at <= $1");
 const RATE_LIMITS: &str = delete_where!(
     "rate_limits",
     "key, burst, period",
@@ -51,6 +53,8 @@ const SESSIONS: &str = delete_where!(
 pub struct Swept {
     /// Counts of attempts that nobody went on with for a year.
     pub attempts: usize,
+    /// Mail jobs that nobody did in four days.
+    pub mail_jobs: usize,
     /// Limits that are whole again.
     pub rate_limits: usize,
     /// Reset links that have expired.
@@ -75,12 +79,14 @@ impl SqlStore {
         };
         let mut swept = Swept {
             attempts: remove(ATTEMPTS, now - ATTEMPTS_KEPT).await?,
+            mail_jobs: remove(MAIL_JOBS, now - KEPT).await?,
             rate_limits: remove(RATE_LIMITS, now).await?,
             reset_tokens: remove(RESET_TOKENS, now).await?,
             sessions: remove(SESSIONS, now).await?,
             more: false,
         };
-        let counts = [swept.attempts, swept.rate_limits, swept.reset_tokens, swept.sessions];
+        let Swept { attempts, mail_jobs, rate_limits, reset_tokens, sessions, .. } = swept;
+        let counts = [attempts, mail_jobs, rate_limits, reset_tokens, sessions];
         swept.more = counts.iter().any(|count| *count >= most as usize);
         Ok(swept)
     }

@@ -51,37 +51,47 @@ pub(crate) fn location(setting: Option<&str>) -> Result<String> {
 
 /// What the start says of a location: never a URL, in which there may be a password.
 pub(crate) fn describe(location: &str) -> String {
-    match location.split_once(':') {
-        Some(("sqlite", path)) => format!("Accounts are kept in {path}"),
-        Some(_) => "Accounts are kept in Postgres".to_owned(),
-        None => "Accounts are kept in memory, and end with this process".to_owned(),
+    match file(location) {
+        Some(file) => format!("Accounts are kept in {file}"),
+        None if location == "memory" => {
+            "Accounts are kept in memory, and end with this process".to_owned()
+        }
+        None => "Accounts are kept in Postgres".to_owned(),
     }
+}
+
+fn file(location: &str) -> Option<&str> {
+    let path = location.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
 }
 
 /// Beside a SQLite file a master secret is kept that was made up, so that sessions and links outlive a
 /// restart.
 pub(crate) fn secret_file(location: &str) -> Option<PathBuf> {
-    Some(Path::new(location.strip_prefix("sqlite:")?).with_extension("secret"))
+    Some(format!("{}.secret", file(location)?).into())
 }
 
 /// The secret in that file, which is made of `fresh` bytes if it is not there.
 pub(crate) fn kept_secret(file: &Path, fresh: &[u8]) -> Result<String> {
     keep_secret(file, fresh).with_context(|| {
-        let file = file.display();
-        format!("cannot keep a secret in {file}: see AUTH_STORE, or set AUTH_MASTER_SECRET")
+        format!("cannot keep a secret in {}: set AUTH_MASTER_SECRET", file.display())
     })
 }
 
+/// Written under another name and then linked, so that nobody reads half of it: of servers that start at
+/// once all go by the first one's.
 fn keep_secret(file: &Path, fresh: &[u8]) -> std::io::Result<String> {
-    let mut options = fs::OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.write(true).create_new(true).open(file) {
-        Ok(mut made) => {
-            made.write_all(Base64::encode_string(fresh).as_bytes())?;
-            made.sync_all()?;
+    if !file.exists() {
+        let draft = file.with_extension(format!("secret-{}", std::process::id()));
+        let mut options = fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut made = options.write(true).create(true).truncate(true).open(&draft)?;
+        made.write_all(Base64::encode_string(fresh).as_bytes())?;
+        made.sync_all()?;
+        match fs::hard_link(&draft, file) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            _ => fs::remove_file(&draft)?,
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
     }
     fs::read_to_string(file)
 }
@@ -95,14 +105,13 @@ pub(crate) async fn open(location: &str) -> Result<Stores> {
     store.migrate().await.context("AUTH_STORE")?;
     let mail_queue = SqlMailQueue::new(store.clone(), Arc::new(SystemClock::new()));
     let worker = Worker::Sql(mail_queue.worker(), store.clone());
-    let store = Arc::new(store);
     Ok(Stores {
-        attempts: Arc::clone(&store) as _,
-        limiter: Arc::clone(&store) as _,
+        attempts: Arc::new(store.clone()),
+        limiter: Arc::new(store.clone()),
         mail_queue: Arc::new(mail_queue),
-        reset_tokens: Arc::clone(&store) as _,
-        sessions: Arc::clone(&store) as _,
-        users: store,
+        reset_tokens: Arc::new(store.clone()),
+        sessions: Arc::new(store.clone()),
+        users: Arc::new(store),
         worker,
     })
 }

@@ -42,42 +42,32 @@ impl Writer {
 
     pub(crate) async fn write(self: &Arc<Self>, statement: Arc<Statement>) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let was_working = {
+        let work = {
             let mut queue = self.queue();
             queue.waiting.push_back(Job { statement, answer });
-            std::mem::replace(&mut queue.working, true)
+            let is_idle = !std::mem::replace(&mut queue.working, true);
+            is_idle.then(|| Work { writer: Arc::clone(self), is_over: false })
         };
-        if !was_working {
+        if let Some(work) = work {
             // A task of its own, so that no caller who goes away takes the others' work along.
-            tokio::spawn(Arc::clone(self).work());
+            tokio::spawn(work.run());
         }
         let ended = SqlFault::NoConnection("the runtime has ended".to_owned());
         answered.await.unwrap_or(Err(ended))
     }
 
-    async fn work(self: Arc<Self>) {
-        let _reset = Reset(&self);
-        while let Some(batch) = self.next_batch() {
-            self.answer(batch).await;
-        }
-    }
-
-    /// Whose caller has gone is left out: nobody was told that it was done.
-    fn next_batch(&self) -> Option<Vec<Job>> {
-        let mut queue = self.queue();
-        queue.waiting.retain(|job| !job.answer.is_closed());
-        let most = queue.waiting.len().min(BATCH);
-        queue.working = most > 0;
-        (most > 0).then(|| queue.waiting.drain(..most).collect())
-    }
-
     async fn answer(&self, batch: Vec<Job>) {
+        if let [_] = batch.as_slice() {
+            return self.answer_each(batch).await;
+        }
         match self.commit(&batch).await {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
                     let _ = job.answer.send(answer);
                 }
             }
+            // By a constraint that is checked at the end: whose it is shows when each is alone.
+            Err(fault) if !ends_the_transaction(&fault) => self.answer_each(batch).await,
             Err(fault) => {
                 for job in batch {
                     let _ = job.answer.send(Err(fault.clone()));
@@ -86,27 +76,50 @@ impl Writer {
         }
     }
 
+    async fn answer_each(&self, batch: Vec<Job>) {
+        for job in batch {
+            let answer = match self.pool.acquire().await {
+                Ok(mut connection) => run(&job.statement, &mut connection).await,
+                Err(error) => Err(error.into()),
+            };
+            let _ = job.answer.send(answer);
+        }
+    }
+
     async fn commit(&self, batch: &[Job]) -> Result<Vec<Answer>, SqlFault> {
         let mut connection = self.pool.acquire().await?;
-        if let [job] = batch {
-            return Ok(vec![run(&job.statement, &mut connection).await]);
+        let answers = together(batch, &mut connection).await;
+        if answers.is_err() {
+            // SQLite may have rolled back by itself; what sqlx then thinks of the connection is wrong.
+            connection.close_on_drop();
         }
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let mut answers = Vec::with_capacity(batch.len());
-        for job in batch {
-            let answer = run(&job.statement, &mut transaction).await;
-            match answer {
-                Err(fault) if ends_the_transaction(&fault) => return Err(fault),
-                answer => answers.push(answer),
-            }
-        }
-        transaction.commit().await?;
-        Ok(answers)
+        answers
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn together(
+    batch: &[Job],
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Answer>, SqlFault> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut answers = Vec::with_capacity(batch.len());
+    for job in batch {
+        // Its caller may have given up while others were writing.
+        if job.answer.is_closed() {
+            answers.push(Ok(Vec::new()));
+            continue;
+        }
+        match run(&job.statement, &mut transaction).await {
+            Err(fault) if ends_the_transaction(&fault) => return Err(fault),
+            answer => answers.push(answer),
+        }
+    }
+    transaction.commit().await?;
+    Ok(answers)
 }
 
 async fn run(statement: &Statement, connection: &mut SqliteConnection) -> Answer {
@@ -121,13 +134,38 @@ const fn ends_the_transaction(fault: &SqlFault) -> bool {
     !matches!(fault, SqlFault::Refused { .. } | SqlFault::Taken { .. } | SqlFault::Row(_))
 }
 
-/// Lets the next caller begin anew, however the work ended. Whoever waits is told by his channel.
-struct Reset<'a>(&'a Writer);
+/// The one task that writes, for as long as somebody waits.
+struct Work {
+    writer: Arc<Writer>,
+    /// Whether it has said that it works no longer.
+    is_over: bool,
+}
 
-impl Drop for Reset<'_> {
+impl Work {
+    async fn run(mut self) {
+        while let Some(batch) = self.next_batch() {
+            self.writer.answer(batch).await;
+        }
+    }
+
+    /// Whose caller has gone is left out: nobody was told that it was done.
+    fn next_batch(&mut self) -> Option<Vec<Job>> {
+        let mut queue = self.writer.queue();
+        queue.waiting.retain(|job| !job.answer.is_closed());
+        let most = queue.waiting.len().min(BATCH);
+        queue.working = most > 0;
+        self.is_over = most == 0;
+        (most > 0).then(|| queue.waiting.drain(..most).collect())
+    }
+}
+
+/// Lets the next caller begin anew where the task did not come to its end, or never began. Whoever waits is
+/// told by his channel.
+impl Drop for Work {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        if std::mem::take(&mut queue.working) {
+        if !self.is_over {
+            let mut queue = self.writer.queue();
+            queue.working = false;
             queue.waiting.clear();
         }
     }

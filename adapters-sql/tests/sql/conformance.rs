@@ -1,25 +1,21 @@
 //! The contract suite on SQLite and on Postgres: each law, races with 32 tasks over several connections.
 
-use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock};
 
 use crate::databases::Database;
 use adapters_sql::{SqlSettings, SqlStore};
 use auth_domain::conformance::{
     Racers, attempt_store, rate_limiter, reset_token_store, session_store, user_store,
 };
+use tempfile::TempDir;
 
 const RACERS: usize = 32;
 
 /// One file for all laws, and a store of its own for each: they meet as processes do.
 async fn sqlite() -> Arc<SqlStore> {
-    static BEGIN: Once = Once::new();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
-    BEGIN.call_once(|| {
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-    });
-    let url = format!("sqlite:{}", folder.join("auth.db").display());
+    static FOLDER: LazyLock<TempDir> =
+        LazyLock::new(|| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    let url = format!("sqlite:{}", FOLDER.path().join("auth.db").display());
     let store = SqlStore::connect(&url, &SqlSettings::default()).await.unwrap();
     store.migrate().await.unwrap();
     Arc::new(store)

@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use adapters_sql::{SqlSettings, SqlStore, sqlite_options};
 use auth_domain::conformance::{Racers, session_store, user_store};
 use auth_domain::ports::{Insert, SessionStore, UserStore};
-use auth_domain::{PortError, PortErrorKind};
+use auth_domain::{DisplayName, PortError, PortErrorKind, User};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, SqlitePool};
 
 use crate::databases::{Database, postgres_url};
-use crate::examples::{email, new_hash, session, user};
+use crate::examples::{email, key, new_hash, session, user};
 
 fn is_unavailable(error: &PortError) {
     assert_eq!(error.kind(), PortErrorKind::Unavailable, "{}", error.with_causes());
@@ -54,9 +55,7 @@ async fn a_read_only_database_reads_and_refuses_to_write() {
 /// Inserts until the database takes no more; how many it took.
 async fn fill(store: &SqlStore) -> usize {
     for n in 0..100_000 {
-        let mut user = user(&format!("filler{n}"));
-        user.name = auth_domain::DisplayName::from_stored("n".repeat(2_000));
-        match store.insert(user).await {
+        match store.insert(large_user(&format!("filler{n}"))).await {
             Ok(insert) => assert_eq!(insert, Insert::Inserted),
             Err(error) => {
                 is_unavailable(&error);
@@ -65,6 +64,28 @@ async fn fill(store: &SqlStore) -> usize {
         }
     }
     panic!("it is never full");
+}
+
+/// What calls at the same moment come to, on SQLite a batch.
+async fn insert_at_once(
+    store: &SqlStore,
+    count: usize,
+    name: &str,
+) -> Vec<Result<Insert, PortError>> {
+    let calls = (0..count).map(|n| {
+        let (store, user) = (store.clone(), large_user(&format!("{name}{n}")));
+        tokio::spawn(async move { store.insert(user).await })
+    });
+    let mut outcomes = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        outcomes.push(call.await.unwrap());
+    }
+    outcomes
+}
+
+/// Of two kilobytes.
+fn large_user(name: &str) -> User {
+    User { name: DisplayName::from_stored("n".repeat(2_000)), ..user(name) }
 }
 
 async fn all_are_there(store: &SqlStore, count: usize) {
@@ -83,14 +104,8 @@ async fn a_full_database_refuses_and_keeps_what_it_has_and_goes_on_once_there_is
     let count = fill(&small).await;
     assert!(count > 10, "{count}");
     all_are_there(&small, count).await;
-    // Sixteen at once are one batch, which is given up as a whole.
-    let at_once = (0..16).map(|n| {
-        let store = small.clone();
-        tokio::spawn(async move { store.insert(user(&format!("ann{n}"))).await })
-    });
-    for insert in at_once.collect::<Vec<_>>() {
-        let Err(error) = insert.await.unwrap() else { continue };
-        is_unavailable(&error);
+    for insert in insert_at_once(&small, 16, "refused").await {
+        is_unavailable(&insert.unwrap_err());
     }
     assert_eq!(database.store.insert(user("bob")).await.unwrap(), Insert::Inserted);
     all_are_there(&database.store, count).await;
@@ -133,8 +148,16 @@ async fn a_full_disk_refuses_and_keeps_what_it_has_and_goes_on_once_there_is_roo
     let count = fill(&store).await;
     assert!(count > 10, "{count}");
     all_are_there(&store, count).await;
+    // Batches fail at other places than statements that are alone do.
+    for round in 0..5 {
+        let refused = insert_at_once(&store, 64, &format!("refused{round}.")).await;
+        refused.iter().filter_map(|insert| insert.as_ref().err()).for_each(is_unavailable);
+    }
     std::fs::remove_file(ballast).unwrap();
     assert_eq!(store.insert(user("bob")).await.unwrap(), Insert::Inserted);
+    for insert in insert_at_once(&store, 64, "carl").await {
+        assert_eq!(insert.unwrap(), Insert::Inserted);
+    }
     all_are_there(&store, count).await;
     store.close().await;
     let pool = SqlitePool::connect_with(sqlite_options(disk.path().join("auth.db"))).await.unwrap();
@@ -254,6 +277,65 @@ async fn connections_that_the_server_ends_are_replaced_and_nobody_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_large_pool_of_dead_connections_fails_no_call() {
+    let Some(database) = Database::postgres().await else { return };
+    let mut settings = database.settings.clone();
+    settings.connections = 64;
+    let store = SqlStore::connect(&database.url, &settings).await.unwrap();
+    let reads = |count| {
+        let read = |store: SqlStore| async move { store.find_by_email(&email("nobody")).await };
+        (0..count).map(|_| tokio::spawn(read(store.clone()))).collect::<Vec<_>>()
+    };
+    for read in reads(256) {
+        assert!(read.await.unwrap().unwrap().is_none());
+    }
+    let victims = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE pid <> pg_backend_pid() AND query LIKE '%{}%'",
+        settings.table_prefix
+    );
+    assert!(database.number(&victims).await > 32, "hardly any connection was made");
+    assert_eq!(store.insert(user("ann")).await.unwrap(), Insert::Inserted);
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_says_so_at_once() {
+    for database in Database::each().await {
+        database.store.close().await;
+        let begun = Instant::now();
+        let error = database.store.insert(user("ann")).await.unwrap_err();
+        assert!(error.with_causes().contains("the store is closed"), "{}", error.with_causes());
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+}
+
+/// A foreign key of somebody's own that is checked at the end of a transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_constraint_that_is_checked_late_refuses_its_own_call_and_no_other() {
+    let database = Database::sqlite().await;
+    let ann = user("ann");
+    database.store.insert(ann.clone()).await.unwrap();
+    database
+        .execute(&format!(
+            "CREATE TABLE theirs (user_id TEXT REFERENCES @users (user_id) \
+                DEFERRABLE INITIALLY DEFERRED); \
+             INSERT INTO theirs VALUES ('{}')",
+            ann.id
+        ))
+        .await;
+    for round in 0..5 {
+        let deletion = {
+            let (store, key) = (database.store.clone(), key(&ann));
+            tokio::spawn(async move { store.delete(&key, None).await })
+        };
+        for insert in insert_at_once(&database.store, 32, &format!("other{round}.")).await {
+            assert_eq!(insert.unwrap(), Insert::Inserted);
+        }
+        assert_eq!(deletion.await.unwrap().unwrap_err().kind(), PortErrorKind::Rejected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn callers_who_go_away_take_nobody_along() {
     for database in Database::each().await {
         let calls = (0..200).map(|n| {
@@ -291,9 +373,12 @@ async fn one_that_is_refused_takes_nobody_along() {
     assert_eq!((kept, database.count("sessions").await), (33, 33));
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 #[test]
 fn a_runtime_that_ends_in_the_middle_leaves_the_file_to_the_next_one() {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let first = runtime();
     let database = first.block_on(Database::sqlite());
     let store = database.store.clone();
@@ -301,9 +386,27 @@ fn a_runtime_that_ends_in_the_middle_leaves_the_file_to_the_next_one() {
         let store = store.clone();
         first.spawn(async move { store.insert(user(&format!("ann{n}"))).await });
     }
-    first.shutdown_background();
+    first.block_on(tokio::task::yield_now());
+    drop(first);
     runtime().block_on(async {
         let store = database.again().await;
         assert_eq!(store.insert(user("bob")).await.unwrap(), Insert::Inserted);
     });
+}
+
+#[test]
+fn a_writer_whose_runtime_ended_before_it_began_is_followed_by_the_next() {
+    let first = runtime();
+    let database = first.block_on(Database::sqlite());
+    // Polled once: its work is handed to the runtime, which ends without having begun it.
+    let mut insert = Box::pin(database.store.insert(user("ann")));
+    first.block_on(async {
+        let polled = std::future::poll_fn(|context| Poll::Ready(insert.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+    });
+    drop(insert);
+    drop(first);
+    let second = runtime();
+    let inserted = second.block_on(database.store.insert(user("bob")));
+    assert_eq!(inserted.unwrap(), Insert::Inserted);
 }

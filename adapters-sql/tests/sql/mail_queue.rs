@@ -6,8 +6,11 @@ use std::time::Duration;
 use adapters_local::memory::MailFault;
 use adapters_local::{Testing, testing_with};
 use adapters_sql::{SqlMailQueue, SqlMailWorker, SqlStore};
-use auth_domain::ports::Clock;
-use auth_domain::{DisplayName, Email, Password, RegisterRequest, RequestContext, Timestamp};
+use auth_domain::ports::{Clock, Mailer};
+use auth_domain::{
+    DisplayName, Email, OutgoingEmail, Password, PortError, RegisterRequest, RequestContext,
+    Timestamp,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -24,10 +27,17 @@ impl Clock for Later {
 }
 
 async fn world(store: &SqlStore) -> (Testing, SqlMailQueue) {
+    world_with(store, None).await
+}
+
+async fn world_with(store: &SqlStore, mailer: Option<Arc<dyn Mailer>>) -> (Testing, SqlMailQueue) {
     let clock = Arc::new(Later::default());
     let queue = SqlMailQueue::new(store.clone(), Arc::clone(&clock) as _);
     let ports_queue = queue.clone();
-    let world = testing_with(|ports, _| ports.mail_queue = Arc::new(ports_queue));
+    let world = testing_with(|ports, _| {
+        ports.mail_queue = Arc::new(ports_queue);
+        ports.mailer = mailer.unwrap_or_else(|| Arc::clone(&ports.mailer));
+    });
     assert!(clock.0.set(Arc::clone(&world.clock)).is_ok());
     for name in ["ann", "bob"] {
         let request = RegisterRequest {
@@ -139,18 +149,18 @@ async fn a_mail_that_fails_is_tried_again_with_growing_pauses() {
 }
 
 #[tokio::test]
-async fn the_job_of_a_worker_that_died_is_done_by_another_after_a_minute() {
+async fn the_job_of_a_worker_that_died_is_done_by_another_after_its_lease() {
     for database in Database::each().await {
         let (world, queue) = world(&database.store).await;
         forget(&world, "ann").await;
-        let now = world.clock.now().as_micros();
-        let minute = now + 60_000_000;
-        database.execute(&format!("UPDATE @mail_jobs SET tries = 1, due_at = {minute}")).await;
+        let lease = 3 * database.settings.deadline;
+        let end = (world.clock.now() + lease).as_micros();
+        database.execute(&format!("UPDATE @mail_jobs SET tries = 1, due_at = {end}")).await;
         let (_stop, _worker) = run(queue.worker(), &world);
         forget(&world, "bob").await;
         mails(&world, 1).await;
         assert_eq!(world.mailbox.all()[0].to, email("bob"));
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(lease);
         mails(&world, 2).await;
     }
 }
@@ -164,6 +174,104 @@ async fn a_mail_that_is_refused_for_good_is_dropped() {
         forget(&world, "ann").await;
         until(async || database.count("mail_jobs").await == 0).await;
         assert!(world.mailbox.all().is_empty());
+    }
+}
+
+/// A mailer that says when it has begun and ends when it may.
+struct Slow {
+    begun: tokio::sync::Semaphore,
+    may_end: tokio::sync::Semaphore,
+}
+
+impl Slow {
+    fn new() -> Arc<Self> {
+        let none = || tokio::sync::Semaphore::new(0);
+        Arc::new(Self { begun: none(), may_end: none() })
+    }
+}
+
+#[async_trait::async_trait]
+impl Mailer for Slow {
+    async fn send(&self, _: &OutgoingEmail) -> Result<(), PortError> {
+        self.begun.add_permits(1);
+        self.may_end.acquire().await.unwrap().forget();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_takes_long_stays_with_its_worker() {
+    for database in Database::each().await {
+        let mut settings = database.settings.clone();
+        settings.deadline = Duration::from_millis(100);
+        let store = SqlStore::connect(&database.url, &settings).await.unwrap();
+        let slow = Slow::new();
+        let (world, queue) = world_with(&store, Some(Arc::clone(&slow) as _)).await;
+        let workers = [run(queue.worker(), &world), run(queue.worker(), &world)];
+        forget(&world, "ann").await;
+        slow.begun.acquire().await.unwrap().forget();
+        for _ in 0..10 {
+            // Almost as long as a lease; and until its worker has said that it goes on.
+            world.clock.advance(Duration::from_millis(290));
+            let now = world.clock.now().as_micros();
+            let leased = format!("SELECT count(*) FROM @mail_jobs WHERE due_at > {now} + 200000");
+            until(async || database.number(&leased).await == 1).await;
+        }
+        assert_eq!(database.number("SELECT tries FROM @mail_jobs").await, 1);
+        slow.may_end.add_permits(1);
+        until(async || database.count("mail_jobs").await == 0).await;
+        for (stop, worker) in workers {
+            stop.send(()).unwrap();
+            worker.await.unwrap();
+        }
+    }
+}
+
+/// A mailer whose library has a bug.
+struct Panics;
+
+#[async_trait::async_trait]
+impl Mailer for Panics {
+    async fn send(&self, _: &OutgoingEmail) -> Result<(), PortError> {
+        panic!("a mailer panicked, as it should here")
+    }
+}
+
+#[tokio::test]
+async fn a_mailer_that_panics_holds_nobody_up_and_its_job_is_given_up_too() {
+    for database in Database::each().await {
+        let (world, queue) = world_with(&database.store, Some(Arc::new(Panics))).await;
+        let (_stop, _worker) = run(queue.worker(), &world);
+        forget(&world, "ann").await;
+        let waits = "SELECT count(*) FROM @mail_jobs WHERE tries > 0 AND lease IS NULL";
+        until(async || database.number(waits).await == 1).await;
+        world.clock.advance(Duration::from_hours(4 * 24));
+        until(async || database.count("mail_jobs").await == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_does_not_keep_mails_for_as_long() {
+    for database in Database::each().await {
+        let (world, queue) = world(&database.store).await;
+        forget(&world, "ann").await;
+        let (now, day) = (world.clock.now(), Duration::from_hours(24));
+        let ahead = (now + day).as_micros();
+        database.execute(&format!("UPDATE @mail_jobs SET due_at = {ahead}")).await;
+        let (_stop, _worker) = run(queue.worker(), &world);
+        mails(&world, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_no_worker_did_in_four_days() {
+    for database in Database::each().await {
+        let (world, _queue) = world(&database.store).await;
+        forget(&world, "ann").await;
+        let (now, four_days) = (world.clock.now(), Duration::from_hours(4 * 24));
+        let just_before = now + four_days - Duration::from_micros(1);
+        assert_eq!(database.store.sweep(just_before, 10).await.unwrap().mail_jobs, 0);
+        assert_eq!(database.store.sweep(now + four_days, 10).await.unwrap().mail_jobs, 1);
     }
 }
 

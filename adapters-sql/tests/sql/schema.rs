@@ -1,9 +1,14 @@
 //! How tables are made, and which databases are refused.
 
 use crate::databases::{Database, fresh_prefix, postgres_url};
-use adapters_sql::{SqlSettings, SqlStore, SqlStoreError, sqlite_options};
+use std::time::{Duration, Instant};
+
+use adapters_sql::{
+    SqlFault, SqlSettings, SqlStore, SqlStoreError, postgres_options, sqlite_options,
+};
 use auth_domain::Email;
 use auth_domain::ports::{Insert, UserStore};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 
@@ -35,6 +40,24 @@ async fn sixteen_instances_that_start_at_once_make_the_tables_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_serializable_isolation_too_they_make_the_tables_once() {
+    let Some(url) = postgres_url() else { return };
+    let mut settings = SqlSettings::default();
+    settings.table_prefix = fresh_prefix();
+    let instance = |settings: SqlSettings, url: String| async move {
+        let options: PgConnectOptions = url.parse().unwrap();
+        let options = options.options([("default_transaction_isolation", "serializable")]);
+        let pool = PgPool::connect_with(options).await.unwrap();
+        let store = SqlStore::over_postgres(pool, &settings).unwrap();
+        store.migrate().await.unwrap();
+    };
+    let instances = (0..8).map(|_| tokio::spawn(instance(settings.clone(), url.clone())));
+    for instance in instances.collect::<Vec<_>>() {
+        instance.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn tables_of_a_later_version_are_refused_and_left_alone() {
     for database in Database::each().await {
@@ -59,6 +82,29 @@ async fn a_prefix_that_could_be_more_than_a_name_is_refused() {
         let refused = SqlStore::connect(&url, &settings).await;
         assert!(matches!(refused, Err(SqlStoreError::TablePrefix)), "{prefix:?}");
     }
+}
+
+#[tokio::test]
+async fn a_deadline_that_databases_cannot_keep_is_refused() {
+    let micro = Duration::from_micros(1);
+    for deadline in [Duration::ZERO, micro, Duration::from_hours(24 * 30), Duration::MAX] {
+        let mut settings = SqlSettings::default();
+        settings.deadline = deadline;
+        let refused = SqlStore::connect("sqlite:never-made.db", &settings).await;
+        assert!(matches!(refused, Err(SqlStoreError::Deadline)), "{deadline:?}");
+        let refused = postgres_options("postgres://localhost/auth", &settings);
+        assert!(matches!(refused, Err(SqlStoreError::Deadline)), "{deadline:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("postgres://auth@localhost/auth?host={}", folder.path().display());
+    let begun = Instant::now();
+    let refused = SqlStore::connect(&url, &SqlSettings::default()).await.unwrap_err();
+    let SqlStoreError::Database(SqlFault::NoConnection(_)) = refused else { panic!("{refused:?}") };
+    assert!(begun.elapsed() < SqlSettings::default().deadline);
 }
 
 #[tokio::test]
