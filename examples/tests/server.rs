@@ -6,6 +6,7 @@ mod process;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -346,7 +347,8 @@ fn a_database_file_holds_no_secret() {
     let refreshed = server.post("refresh", &refresh).1;
     let link = server.reset_token();
     let mut held = Vec::new();
-    for file in std::fs::read_dir(database.folder.as_ref().unwrap().path()).unwrap() {
+    let folder = Path::new(database.url.strip_prefix("sqlite:").unwrap()).parent().unwrap();
+    for file in std::fs::read_dir(folder).unwrap() {
         held.extend(std::fs::read(file.unwrap().path()).unwrap());
     }
     let holds = |text: &str| held.windows(text.len()).any(|window| window == text.as_bytes());

@@ -9,14 +9,14 @@ pub(crate) struct Database {
     /// As `AUTH_STORE` takes it.
     pub(crate) url: String,
     /// Where the file is, for SQLite.
-    pub(crate) folder: Option<TempDir>,
+    _folder: Option<TempDir>,
 }
 
 impl Database {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("auth.db").display());
-        Self { url, folder: Some(folder) }
+        Self { url, _folder: Some(folder) }
     }
 
     /// `None`, and said, where there is no Postgres.
@@ -30,7 +30,7 @@ impl Database {
         let sql = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         let and = if url.contains('?') { '&' } else { '?' };
-        Some(Self { url: format!("{url}{and}options[search_path]={schema}"), folder: None })
+        Some(Self { url: format!("{url}{and}options[search_path]={schema}"), _folder: None })
     }
 
     /// One of each kind that there is here.

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Built by cargo itself, so that it is there and current however the tests were started. Each test program
-/// runs one example.
+/// Built by cargo itself, so that it is there and current however the tests were started, and optimised if
+/// they are. Each test program runs one example.
 fn executable(example: &str) -> &'static PathBuf {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
         let output = Command::new(env!("CARGO"))
             .args(["build", "--offline", "-p", "examples", "--example", example])
+            .args(if cfg!(debug_assertions) { &[][..] } else { &["--release"] })
             .arg("--message-format=json")
             .output()
             .unwrap();
@@ -48,7 +49,13 @@ impl Server {
     }
 
     pub(crate) fn of(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.stderr(Stdio::null());
+        Self::with_log(command)
+    }
+
+    /// One whose log goes where the command says.
+    pub(crate) fn with_log(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = Mutex::new(read_lines(child.stdout.take().unwrap()));
         let mut server = Self { child, address: String::new(), lines };
         let line = server.line_with("listening on http://");
