@@ -23,7 +23,8 @@ use crate::store::{Database, SqlStore};
 /// change that never came, which is then not sent.
 ///
 /// The clocks of instances that share the table may be some seconds apart: one that is ahead by more than
-/// [the deadline](crate::SqlSettings::deadline) sends again what another is sending. A clock set back delays what waits by two hours at most.
+/// [the deadline](crate::SqlSettings::deadline) sends again what another is sending. A clock set back delays
+/// what waits by two hours at most.
 ///
 /// Each job is one row of the same shape, whatever it is about; it holds an address and no secret. It is
 /// removed once it is done.
@@ -162,7 +163,7 @@ impl SqlMailWorker {
                 () = sleep(pause), if has_room => {}
             }
         }
-        let _ = timeout(grace, running.join_all()).await;
+        let _ = timeout(grace, async { while running.join_next().await.is_some() {} }).await;
     }
 
     /// Jobs that are due, for this worker alone while its lease lasts.

@@ -122,7 +122,11 @@ pub fn postgres_options(
     settings.check()?;
     let options: PgConnectOptions =
         url.parse().map_err(|_| SqlStoreError::Url("postgres://user:password@host/database"))?;
-    let options = options.application_name("auth").disable_statement_logging();
+    let options = match options.get_application_name() {
+        None => options.application_name("auth"),
+        Some(_) => options,
+    };
+    let options = options.disable_statement_logging();
     let options = if settings.transaction_pooler {
         // Poolers refuse parameters that they do not know.
         options.statement_cache_capacity(0).extra_float_digits(None)

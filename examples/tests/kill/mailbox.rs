@@ -90,11 +90,11 @@ impl Mailbox {
         self.received.lock().unwrap().mails.contains(mail)
     }
 
-    /// Those of `due` that are not here after a time that is long.
-    pub(crate) fn missing_of(&self, due: &[Mail]) -> Vec<Mail> {
+    /// Those of `due` that have not come by then.
+    pub(crate) fn missing_of(&self, due: &[Mail], patience: Duration) -> Vec<Mail> {
         let received = self.received.lock().unwrap();
         let lacks = |received: &mut Received| due.iter().any(|mail| !received.mails.contains(mail));
-        let waited = self.came.wait_timeout_while(received, Duration::from_secs(60), lacks);
+        let waited = self.came.wait_timeout_while(received, patience, lacks);
         let (received, _) = waited.unwrap();
         due.iter().filter(|mail| !received.mails.contains(mail)).cloned().collect()
     }
