@@ -77,7 +77,7 @@ pub(crate) async fn migrate(database: &Database, prefix: &str) -> Result<(), Sql
         #[cfg(feature = "postgres")]
         Database::Postgres(database) => on_postgres(&database.pool, prefix).await,
         #[cfg(feature = "sqlite")]
-        Database::Sqlite(database) => on_sqlite(&database.writer.pool, prefix).await,
+        Database::Sqlite(database) => on_sqlite(&database.readers, prefix).await,
     };
     outcome.map_err(|stopped| match stopped {
         Stopped::Database(error) => SqlStoreError::Database(SqlFault::from(error)),

@@ -18,7 +18,7 @@ use crate::statement::{Row, Statement};
 use crate::store::SqlStoreError;
 pub(crate) use writer::Writer;
 
-/// How long a writer waits for one of another process; inside a process they take turns.
+/// How long a connection waits for the writer of another process; inside a process they take turns.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of a connection that keeps what [`SqlStore`](crate::SqlStore) promises: a write-ahead log, so
@@ -50,23 +50,29 @@ impl SqliteDatabase {
             return Err(SqlStoreError::Url("sqlite:PATH (a file, without settings after a ?)"));
         }
         make_private(Path::new(path)).map_err(SqlStoreError::File)?;
-        let pool = |connections| {
+        let pool = |connections, busy_timeout| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(settings.deadline)
                 .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
-                .connect_lazy_with(sqlite_options(path).busy_timeout(settings.deadline))
+                .connect_lazy_with(sqlite_options(path).busy_timeout(busy_timeout))
         };
-        let (readers, writers) = (pool(settings.connections.max(1)), pool(1));
+        let readers = pool(settings.connections.max(1), settings.deadline);
+        // Waits by itself, and more often than SQLite would.
+        let writers = pool(1, Duration::ZERO);
         check_pragmas(&writers).await?;
-        Ok(Self { readers, writer: Arc::new(Writer::new(writers)) })
+        Ok(Self { readers, writer: Arc::new(Writer::new(writers, settings.deadline)) })
     }
 
-    pub(crate) async fn over(pool: SqlitePool) -> Result<Self, SqlStoreError> {
+    pub(crate) async fn over(
+        pool: SqlitePool,
+        settings: &SqlSettings,
+    ) -> Result<Self, SqlStoreError> {
         check_pragmas(&pool).await?;
-        Ok(Self { readers: pool.clone(), writer: Arc::new(Writer::new(pool)) })
+        let writer = Writer::new(pool.clone(), settings.deadline);
+        Ok(Self { readers: pool, writer: Arc::new(writer) })
     }
 
     pub(crate) async fn run(&self, statement: &Arc<Statement>) -> Result<Vec<Row>, SqlFault> {

@@ -159,7 +159,9 @@ impl SqlStore {
     }
 
     /// Keeps our tables in a database of yours, over your pool. Who holds a write transaction of his own must
-    /// not wait for this store: it would wait for him, until the deadline.
+    /// not wait for this store: it would wait for him, until the deadline. Where other processes write to the
+    /// file a lot, [`SqlStore::connect`] waits less for them: it has a writer's connection of its own, which
+    /// does not wait by SQLite's growing pauses.
     ///
     /// # Errors
     /// [`SqlStoreError::TablePrefix`], [`SqlStoreError::Deadline`]; [`SqlStoreError::Pragma`] where a connection of it does not keep what is promised:
@@ -170,7 +172,7 @@ impl SqlStore {
         settings: &SqlSettings,
     ) -> Result<Self, SqlStoreError> {
         settings.check()?;
-        let database = SqliteDatabase::over(pool).await?;
+        let database = SqliteDatabase::over(pool, settings).await?;
         Ok(Self::new(Database::Sqlite(database), settings))
     }
 

@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 
 use crate::fault::SqlFault;
 use crate::statement::{Row, Statement};
@@ -16,6 +18,8 @@ use crate::statement::{Row, Statement};
 /// are served.
 pub(crate) struct Writer {
     pub(crate) pool: SqlitePool,
+    /// For how long writers of other processes are waited for.
+    patience: Duration,
     queue: Mutex<Queue>,
 }
 
@@ -36,8 +40,8 @@ type Answer = Result<Vec<Row>, SqlFault>;
 const BATCH: usize = 128;
 
 impl Writer {
-    pub(crate) fn new(pool: SqlitePool) -> Self {
-        Self { pool, queue: Mutex::default() }
+    pub(crate) fn new(pool: SqlitePool, patience: Duration) -> Self {
+        Self { pool, patience, queue: Mutex::default() }
     }
 
     pub(crate) async fn write(self: &Arc<Self>, statement: Arc<Statement>) -> Answer {
@@ -78,17 +82,24 @@ impl Writer {
 
     async fn answer_each(&self, batch: Vec<Job>) {
         for job in batch {
-            let answer = match self.pool.acquire().await {
-                Ok(mut connection) => run(&job.statement, &mut connection).await,
-                Err(error) => Err(error.into()),
-            };
-            let _ = job.answer.send(answer);
+            let _ = job.answer.send(self.alone(&job.statement).await);
+        }
+    }
+
+    async fn alone(&self, statement: &Statement) -> Answer {
+        let mut connection = self.pool.acquire().await?;
+        let mut turn = Turn::within(self.patience);
+        loop {
+            match run(statement, &mut connection).await {
+                Err(SqlFault::Contended { .. }) if turn.may_come().await => {}
+                answer => return answer,
+            }
         }
     }
 
     async fn commit(&self, batch: &[Job]) -> Result<Vec<Answer>, SqlFault> {
         let mut connection = self.pool.acquire().await?;
-        let answers = together(batch, &mut connection).await;
+        let answers = together(batch, &mut connection, Turn::within(self.patience)).await;
         if answers.is_err() {
             // SQLite may have rolled back by itself; what sqlx then thinks of the connection is wrong.
             connection.close_on_drop();
@@ -104,8 +115,14 @@ impl Writer {
 async fn together(
     batch: &[Job],
     connection: &mut SqliteConnection,
+    mut turn: Turn,
 ) -> Result<Vec<Answer>, SqlFault> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = loop {
+        match connection.begin_with("BEGIN IMMEDIATE").await.map_err(SqlFault::from) {
+            Err(SqlFault::Contended { .. }) if turn.may_come().await => {}
+            begun => break begun?,
+        }
+    };
     let mut answers = Vec::with_capacity(batch.len());
     for job in batch {
         // Its caller may have given up while others were writing.
@@ -120,6 +137,29 @@ async fn together(
     }
     transaction.commit().await?;
     Ok(answers)
+}
+
+/// Waits while another process writes. SQLite's own way of waiting looks less and less often, up to every
+/// 100 ms: a busy process, which lets go for less than one between two batches, would keep it out.
+struct Turn {
+    end: Instant,
+}
+
+const INTERVAL: Duration = Duration::from_millis(1);
+
+impl Turn {
+    fn within(patience: Duration) -> Self {
+        Self { end: Instant::now() + patience }
+    }
+
+    /// Whether to look again, after a moment.
+    async fn may_come(&mut self) -> bool {
+        let is_time_left = Instant::now() < self.end;
+        if is_time_left {
+            sleep(INTERVAL).await;
+        }
+        is_time_left
+    }
 }
 
 async fn run(statement: &Statement, connection: &mut SqliteConnection) -> Answer {
