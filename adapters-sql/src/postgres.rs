@@ -36,49 +36,43 @@ impl PostgresDatabase {
         Self { pool, transaction_pooler: settings.transaction_pooler }
     }
 
-    /// In a task of its own: a caller who goes away would leave a connection behind that is in the middle
-    /// of an answer.
+    /// Over one connection after the other: after a restart of the server every one of the pool is dead, and
+    /// each is found out by using it.
     pub(crate) async fn run(
         &self,
-        statement: Arc<Statement>,
+        statement: &Arc<Statement>,
         end: Instant,
     ) -> Result<Vec<Row>, SqlFault> {
-        let (pool, transaction_pooler) = (self.pool.clone(), self.transaction_pooler);
-        let ended = |_| SqlFault::NoConnection("the runtime has ended".to_owned());
-        tokio::spawn(send(pool, statement, transaction_pooler, end)).await.map_err(ended)?
-    }
-}
-
-/// After a restart of the server every connection of the pool is dead, and each is found out by using it.
-async fn send(
-    pool: PgPool,
-    statement: Arc<Statement>,
-    transaction_pooler: bool,
-    end: Instant,
-) -> Result<Vec<Row>, SqlFault> {
-    let mut dead = 0;
-    loop {
-        let acquired = timeout_at(end, pool.acquire()).await;
-        let connection = acquired.map_err(|_| SqlFault::NoneFree)??;
-        match send_over(connection, &statement, transaction_pooler, end).await {
-            Err(SqlFault::NoConnection(_)) if dead < pool.options().get_max_connections() => {
-                dead += 1;
+        let mut dead = 0;
+        loop {
+            let acquired = timeout_at(end, self.pool.acquire()).await;
+            let connection = acquired.map_err(|_| SqlFault::NoneFree)??;
+            // In a task of its own: a caller who goes away would leave a connection behind that is in the
+            // middle of an answer. What is sent goes on; it is not sent again.
+            let sent = send(connection, Arc::clone(statement), self.transaction_pooler, end);
+            let ended = |_| SqlFault::NoConnection("the runtime has ended".to_owned());
+            match tokio::spawn(sent).await.map_err(ended)? {
+                Err(SqlFault::NoConnection(_))
+                    if dead < self.pool.options().get_max_connections() =>
+                {
+                    dead += 1;
+                }
+                answer => return answer,
             }
-            answer => return answer,
         }
     }
 }
 
 /// A connection that breaks, or gives no answer in time, is not used again.
-async fn send_over(
+async fn send(
     mut connection: PoolConnection<Postgres>,
-    statement: &Statement,
+    statement: Arc<Statement>,
     transaction_pooler: bool,
     end: Instant,
 ) -> Result<Vec<Row>, SqlFault> {
     let answer = async {
         if transaction_pooler {
-            in_transaction(statement, &mut connection).await
+            in_transaction(&statement, &mut connection).await
         } else {
             Ok(statement.to_postgres().fetch_all(&mut *connection).await?)
         }

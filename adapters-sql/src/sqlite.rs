@@ -131,5 +131,6 @@ async fn check_pragmas(pool: &SqlitePool) -> Result<(), SqlStoreError> {
             return Err(SqlStoreError::Pragma { pragma, found, needed });
         }
     }
-    Ok(())
+    // Here and now: given back, it would be back only when another task has run.
+    Ok(connection.close().await.map_err(SqlFault::from)?)
 }

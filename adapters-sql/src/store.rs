@@ -282,7 +282,7 @@ impl Database {
     async fn run(&self, statement: &Arc<Statement>, end: Instant) -> Result<Vec<Row>, SqlFault> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(database) => database.run(Arc::clone(statement), end).await,
+            Self::Postgres(database) => database.run(statement, end).await,
             #[cfg(feature = "sqlite")]
             Self::Sqlite(database) => {
                 timeout_at(end, database.run(statement)).await.unwrap_or(Err(SqlFault::NoAnswer))
