@@ -5,6 +5,8 @@
 //! after `--` changes the 10 seconds. Linux only: memory is read from `/proc`.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
+mod example_server;
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -19,7 +21,7 @@ const CLIENTS: usize = 64;
 
 fn main() -> Result<()> {
     let seconds = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
-    let server = Server::start(&build()?)?;
+    let server = Server::start(&example_server::build()?)?;
     let register = json!({"email": "ann@example.com", "password": PASSWORD, "name": "Ann"});
     ensure!(post(&agent(), &server.url("register"), &register)?.status == 201, "not registered");
     println!("idle: {} KiB resident", server.memory("VmRSS:")?);
@@ -121,26 +123,6 @@ fn post(agent: &ureq::Agent, url: &str, body: &Value) -> Result<Answer> {
     Ok(Answer { status: response.status().as_u16(), retry_after, time: start.elapsed() })
 }
 
-fn build() -> Result<PathBuf> {
-    let output = Command::new("cargo")
-        .args([
-            "build",
-            "--release",
-            "-p",
-            "examples",
-            "--example",
-            "server",
-            "--message-format=json",
-        ])
-        .stderr(Stdio::inherit())
-        .output()?;
-    let lines = String::from_utf8(output.stdout)?;
-    let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut built =
-        messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
-    built.next_back().context("the server was not built")
-}
-
 struct Server {
     child: Child,
     address: String,
@@ -151,6 +133,7 @@ impl Server {
     fn start(executable: &PathBuf) -> Result<Self> {
         let mut child = Command::new(executable)
             .env("AUTH_LISTEN", "127.0.0.1:0")
+            .env("AUTH_STORE", "memory")
             .env("AUTH_HASH_THREADS", "2")
             .env("AUTH_RATE_LIMITS", "off")
             .stdout(Stdio::piped())

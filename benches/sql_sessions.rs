@@ -9,6 +9,8 @@
 //! again as soon as they are answered. Fails if a median ratio is below its bar.
 #![expect(clippy::print_stdout, reason = "a program that talks to who started it")]
 
+mod example_server;
+
 use std::fmt::{self, Display};
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -425,19 +427,6 @@ fn install(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn build() -> Result<PathBuf> {
-    let output = Command::new("cargo")
-        .args(["build", "--release", "-p", "examples", "--example", "server"])
-        .arg("--message-format=json")
-        .stderr(Stdio::inherit())
-        .output()?;
-    let lines = String::from_utf8(output.stdout)?;
-    let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut built =
-        messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
-    built.next_back().context("the server was not built")
-}
-
 /// Figures of all rounds: the median of them, the least and the most.
 struct Spread {
     median: f64,
@@ -485,7 +474,14 @@ impl Program {
         let peer = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/better-auth");
         install(&peer)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { server: build()?, peer, runtime, scratch: Scratch::new()?, rounds, turn })
+        Ok(Self {
+            server: example_server::build()?,
+            peer,
+            runtime,
+            scratch: Scratch::new()?,
+            rounds,
+            turn,
+        })
     }
 
     /// The contest's row of the table, and whether its bar is reached.
