@@ -106,6 +106,9 @@ pub enum EventKind {
     RefreshTokenReused,
     /// An account was made.
     Registered,
+    /// An account was asked for where registration is private; whether one is made shows later, as
+    /// [`EventKind::Registered`] or [`EventKind::RegisterRefused`].
+    RegistrationRequested,
     /// A registration was refused.
     RegisterRefused {
         /// What the client was told.

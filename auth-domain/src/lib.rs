@@ -86,4 +86,4 @@ pub use settings::{
 };
 pub use time::Timestamp;
 pub use token::{Claims, SignedToken, TokenRejected};
-pub use user::{CredentialVersion, DisplayName, DisplayNameError, User, UserId, UserIdError};
+pub use user::{CredentialVersion, DisplayName, DisplayNameError, SignUp, User, UserId, UserIdError};

@@ -4,7 +4,10 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{CredentialVersion, Email, JobId, Locale, MailJob, Timestamp, UserId};
+use crate::{
+    CredentialVersion, DisplayName, Email, JobId, Locale, MailJob, PasswordHash, SignUp, Timestamp,
+    UserId,
+};
 
 /// Why a text is no mail job that this version knows. Never carries the text: it may hold an address.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -47,7 +50,8 @@ impl Versioned {
     }
 }
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
+    "sign_up",
     "password_reset",
     "password_changed",
     "verify_email",
@@ -59,6 +63,15 @@ const KINDS: [&str; 6] = [
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Job {
+    SignUp {
+        user_id: String,
+        email: String,
+        name: String,
+        /// As a row of the account would keep it.
+        password_hash: String,
+        requested_at_micros: u64,
+        locale: String,
+    },
     PasswordReset {
         /// 16 bytes in unpadded base64url.
         id: String,
@@ -105,8 +118,8 @@ struct Change {
 }
 
 impl MailJob {
-    /// The job as JSON with a version, for a queue that outlives the process. Holds an address and no
-    /// secret.
+    /// The job as JSON with a version, for a queue that outlives the process. Holds an address, and of a
+    /// sign-up the hash of a password.
     pub fn to_json(&self) -> String {
         Versioned { version: VERSION, job: written(self) }.to_json()
     }
@@ -129,8 +142,25 @@ impl MailJob {
     }
 }
 
+/// Two jobs are one where a queue carries one text for them.
+impl PartialEq for MailJob {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_json() == other.to_json()
+    }
+}
+
+impl Eq for MailJob {}
+
 fn written(job: &MailJob) -> Job {
     match job {
+        MailJob::SignUp { sign_up, locale } => Job::SignUp {
+            user_id: sign_up.user_id.to_string(),
+            email: sign_up.email.as_str().to_owned(),
+            name: sign_up.name.as_str().to_owned(),
+            password_hash: sign_up.password_hash.expose().to_owned(),
+            requested_at_micros: sign_up.at.as_micros(),
+            locale: locale.tag().to_owned(),
+        },
         MailJob::PasswordReset { id, email, requested_at, locale } => Job::PasswordReset {
             id: Base64UrlUnpadded::encode_string(id.as_bytes()),
             email: email.as_str().to_owned(),
@@ -191,6 +221,18 @@ fn change(
 
 fn parse(job: Job) -> Option<MailJob> {
     Some(match job {
+        Job::SignUp { user_id, email, name, password_hash, requested_at_micros, locale } => {
+            MailJob::SignUp {
+                sign_up: SignUp {
+                    user_id: UserId::parse(&user_id).ok()?,
+                    email: Email::parse(&email).ok()?,
+                    name: DisplayName::parse(&name).ok()?,
+                    password_hash: PasswordHash::from_stored(password_hash),
+                    at: Timestamp::from_micros(requested_at_micros),
+                },
+                locale: Locale::from_tag(&locale)?,
+            }
+        }
         Job::PasswordReset { id, email, requested_at_micros, locale } => MailJob::PasswordReset {
             id: job_id(&id)?,
             email: Email::parse(&email).ok()?,
@@ -267,6 +309,8 @@ mod tests {
     const MOVED: &str = r#"{"version":1,"kind":"email_changed","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":8,"changed_at_micros":1700000000000005,"locale":"en"}"#;
     const DELETED: &str = r#"{"version":1,"kind":"account_deleted","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","deleted_at_micros":1700000000000006,"locale":"ko"}"#;
 
+    const SIGN_UP: &str = r#"{"version":1,"kind":"sign_up","user_id":"00000000-0000-4000-8000-000000000000","email":"ann@example.com","name":"Ann","password_hash":"$argon2id$v=19$...","requested_at_micros":1700000000000007,"locale":"ko"}"#;
+
     fn ann() -> Email {
         Email::parse("ann@example.com").unwrap()
     }
@@ -319,7 +363,18 @@ mod tests {
             deleted_at: at(6),
             locale: Locale::Ko,
         };
+        let sign_up = MailJob::SignUp {
+            sign_up: SignUp {
+                user_id,
+                email: ann(),
+                name: DisplayName::parse("Ann").unwrap(),
+                password_hash: PasswordHash::from_stored("$argon2id$v=19$..."),
+                at: at(7),
+            },
+            locale: Locale::Ko,
+        };
         for (job, text) in [
+            (sign_up, SIGN_UP),
             (reset, RESET),
             (changed, CHANGED),
             (verify, VERIFY),

@@ -7,7 +7,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::rate::hmac_sha256;
-use crate::{CredentialVersion, Email, Locale, Timestamp, UserId};
+use crate::{CredentialVersion, Email, Locale, SignUp, Timestamp, UserId};
 
 /// Names one mail job for ever: 16 random bytes. A job that runs twice has the same name, and so
 /// sends the same link.
@@ -27,8 +27,9 @@ impl JobId {
 }
 
 /// Work that a request leaves to a worker, so that no request waits for a mail, and none tells by its
-/// length whether there was one to send. Holds an address and no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// length whether there was one to send. Holds an address; of secrets a [`MailJob::SignUp`] alone holds
+/// one, the hash of a password.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MailJob {
     /// Send a reset link, if the address has an account that can use one.
@@ -52,6 +53,14 @@ pub enum MailJob {
         credential_version: CredentialVersion,
         /// When the change was made.
         changed_at: Timestamp,
+        /// The language of the mail.
+        locale: Locale,
+    },
+    /// Make the account that somebody signed up for where registration is private, if the address is free,
+    /// and send a link that confirms it; or tell its owner that he has one.
+    SignUp {
+        /// The account to be.
+        sign_up: SignUp,
         /// The language of the mail.
         locale: Locale,
     },
@@ -113,7 +122,8 @@ impl MailJob {
     /// The address that the job is about: where the account is, or was.
     pub(crate) const fn email(&self) -> &Email {
         match self {
-            Self::PasswordReset { email, .. }
+            Self::SignUp { sign_up: SignUp { email, .. }, .. }
+            | Self::PasswordReset { email, .. }
             | Self::PasswordChanged { email, .. }
             | Self::VerifyEmail { email, .. }
             | Self::ConfirmNewEmail { email, .. }

@@ -5,11 +5,11 @@ use thiserror::Error;
 
 use super::{Auth, Subject, is_corrupt};
 use crate::link::LinkClaims;
-use crate::ports::{Put, RateDecision};
+use crate::ports::{Insert, Put, RateDecision};
 use crate::{
-    CredentialVersion, Email, EmailChangeToken, EventKind, LinkMail, Locale, MailContent, MailJob,
+    CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, LinkMail, Locale, MailContent, MailJob,
     NoticeMail, OutgoingEmail, PortError, RateLimit, RequestContext, ResetRecord, ResetToken,
-    Settings, Timestamp, User, UserId, VerificationToken,
+    Settings, SignUp, Timestamp, User, UserId, VerificationToken,
 };
 
 /// What came of a mail job that is done.
@@ -101,7 +101,7 @@ const NOTICE_PATIENCE: Duration = Duration::from_mins(10);
 
 impl Auth {
     /// The worker's half: does one mail job. Twice, late and out of order are harmless: a job that runs
-    /// twice sends the same link, a job older than the newest link sends nothing, and a link that was
+    /// twice makes one account and sends the same link, a job older than the newest link sends nothing, and a link that was
     /// used does not come back to life.
     ///
     /// # Errors
@@ -132,6 +132,12 @@ impl Auth {
             MailJob::PasswordReset { id, email, requested_at, locale } => {
                 let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
                 self.deliver_reset(token, *requested_at, *locale, subject).await
+            }
+            MailJob::SignUp { sign_up, locale } => {
+                let asked = Asked { at: sign_up.at, locale: *locale };
+                self.make_account(sign_up, *subject).await?;
+                let (email, user_id) = (&sign_up.email, Some(sign_up.user_id));
+                self.deliver_verification(email, user_id, asked, subject).await
             }
             MailJob::VerifyEmail { email, registered, requested_at, locale } => {
                 let asked = Asked { at: *requested_at, locale: *locale };
@@ -263,6 +269,16 @@ impl Auth {
         Ok(first != RateDecision::Allow || self.within_mail_caps(kind, email, subject).await?)
     }
 
+    /// One insert decides, as it does for an open registration. A job that runs again finds the account
+    /// that it made.
+    async fn make_account(&self, sign_up: &SignUp, subject: Subject) -> Result<(), PortError> {
+        if self.ports().users.insert(sign_up.clone().into()).await? == Insert::Inserted {
+            let subject = Subject { user_id: Some(sign_up.user_id), ..subject };
+            self.record(subject, EventKind::Registered);
+        }
+        Ok(())
+    }
+
     /// The link that confirms an address. Somebody who signed up with an address that has an account
     /// gets no link to confirm that with: its owner is told that he has one.
     async fn deliver_verification(
@@ -293,6 +309,8 @@ impl Auth {
         }
         let Settings { templates, verification_link_base, .. } = self.settings();
         if another {
+            let code = ErrorCode::EmailTaken;
+            self.record(*subject, EventKind::RegisterRefused { code });
             let notice = NoticeMail { locale: asked.locale };
             return self.send(email, templates.account_exists(&notice)).await;
         }

@@ -5,8 +5,8 @@ use thiserror::Error;
 use super::{Auth, Subject, refuses};
 use crate::ports::Insert;
 use crate::{
-    CredentialVersion, DisplayName, Email, EmailVerification, ErrorCode, EventKind, MailJob,
-    Password, PolicyViolation, PortError, RegistrationMode, RequestContext, User, UserId,
+    DisplayName, Email, EmailVerification, ErrorCode, EventKind, MailJob, Password,
+    PolicyViolation, PortError, RegistrationMode, RequestContext, SignUp, UserId,
 };
 
 /// What somebody signs up with.
@@ -106,15 +106,19 @@ refuses!(RegisterError: Limited::RateLimited, Crowded::Overloaded);
 impl Auth {
     /// Makes an account, if the address is free and the password good enough.
     ///
-    /// One insert decides: of any number of callers with one address exactly one succeeds. A taken
-    /// address costs what a free one costs, and where registration is private it is answered alike, too,
-    /// and a mail is queued for it as for a free one: to its owner, who is told that he has an account.
+    /// One insert decides: of any number of callers with one address exactly one succeeds.
     ///
-    /// A mail to confirm the address that could not be queued fails a private registration; in an open
-    /// one the account is made, and its owner asks for another mail.
+    /// Where registration is private the request does not look for the account at all, whatever the
+    /// address: it hashes and queues a [`MailJob::SignUp`]. [`Auth::deliver`] makes the account, and mails
+    /// the link that confirms the address, or tells its owner that he has one. `Ok` means that the job is
+    /// queued.
+    ///
+    /// In an open one a mail to confirm the address that could not be queued leaves the account made; its
+    /// owner asks for another mail.
     ///
     /// # Errors
-    /// [`RegisterError`]. After [`RegisterError::Port`] the account may exist: logging in tells.
+    /// [`RegisterError`]. After [`RegisterError::Port`] the account may exist, or come to: logging in
+    /// tells.
     pub async fn register(
         &self,
         request: RegisterRequest,
@@ -140,46 +144,38 @@ impl Auth {
         let RegisterRequest { email, password, name } = request;
         self.limit_source("register", self.settings().limits.register_per_source, context).await?;
         self.settings().password_policy.check(&password, &email, &name)?;
-        let user_id = UserId::from_entropy_bytes(self.entropy()?);
-        let password_hash = self.reserve_hash()?.hash(password).await?;
-        let now = self.now();
-        let user = User {
-            id: user_id,
-            email: email.clone(),
-            name: name.clone(),
-            password_hash: Some(password_hash),
-            credential_version: CredentialVersion::FIRST,
-            disabled: false,
-            email_verified_at: None,
-            created_at: now,
-            updated_at: now,
-            last_login: None,
+        let sign_up = SignUp {
+            user_id: UserId::from_entropy_bytes(self.entropy()?),
+            password_hash: self.reserve_hash()?.hash(password).await?,
+            email,
+            name,
+            at: self.now(),
         };
-        let inserted = self.ports().users.insert(user).await?;
-        let subject = Subject { user_id: Some(user_id), ..subject };
-        match (inserted, self.settings().registration) {
-            (Insert::EmailTaken, RegistrationMode::Open) => Err(RegisterError::EmailTaken),
-            (Insert::Inserted, RegistrationMode::Open) => {
-                self.record(subject, EventKind::Registered);
-                self.ask_to_verify(&email, user_id, context, subject).await;
-                Ok(Registration::Made(Registered { user_id, email, name }))
-            }
-            (inserted, RegistrationMode::Private) => {
-                self.record_privately(inserted, subject);
-                self.queue_verification(email, user_id, context).await?;
+        match self.settings().registration {
+            RegistrationMode::Open => self.sign_up(sign_up, context, subject).await,
+            RegistrationMode::Private => {
+                let job = MailJob::SignUp { sign_up, locale: context.locale };
+                self.ports().mail_queue.enqueue(job).await?;
+                self.record(subject, EventKind::RegistrationRequested);
                 Ok(Registration::Mailed)
             }
         }
     }
 
-    fn record_privately(&self, inserted: Insert, subject: Subject) {
-        match inserted {
-            Insert::Inserted => self.record(subject, EventKind::Registered),
-            Insert::EmailTaken => {
-                let kind = EventKind::RegisterRefused { code: ErrorCode::EmailTaken };
-                self.record(Subject { user_id: None, ..subject }, kind);
-            }
+    async fn sign_up(
+        &self,
+        sign_up: SignUp,
+        context: &RequestContext,
+        subject: Subject,
+    ) -> Result<Registration, RegisterError> {
+        let SignUp { user_id, email, name, .. } = sign_up.clone();
+        if self.ports().users.insert(sign_up.into()).await? == Insert::EmailTaken {
+            return Err(RegisterError::EmailTaken);
         }
+        let subject = Subject { user_id: Some(user_id), ..subject };
+        self.record(subject, EventKind::Registered);
+        self.ask_to_verify(&email, user_id, context, subject).await;
+        Ok(Registration::Made(Registered { user_id, email, name }))
     }
 
     async fn ask_to_verify(
@@ -192,23 +188,14 @@ impl Auth {
         if self.settings().email_verification == EmailVerification::NotAsked {
             return;
         }
-        if let Err(error) = self.queue_verification(email.clone(), user_id, context).await {
-            self.record_fault(subject, &error);
-        }
-    }
-
-    async fn queue_verification(
-        &self,
-        email: Email,
-        registered: UserId,
-        context: &RequestContext,
-    ) -> Result<(), PortError> {
         let job = MailJob::VerifyEmail {
-            email,
-            registered: Some(registered),
+            email: email.clone(),
+            registered: Some(user_id),
             requested_at: self.now(),
             locale: context.locale,
         };
-        self.ports().mail_queue.enqueue(job).await
+        if let Err(error) = self.ports().mail_queue.enqueue(job).await {
+            self.record_fault(subject, &error);
+        }
     }
 }

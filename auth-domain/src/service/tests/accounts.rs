@@ -499,15 +499,47 @@ fn private(settings: &mut Settings) {
 
 #[tokio::test]
 async fn a_private_registration_does_the_same_for_a_taken_address_as_for_a_free_one() {
+    let mut world = World::new();
+    world.hashes_once();
+    world.users.expect_insert().never();
+    world.users.expect_find_by_email().never();
+    world.queues(|job| matches!(job, MailJob::SignUp { sign_up, .. } if sign_up.email == email()));
+    let request = RegisterRequest { email: email(), password: password(), name: user().name };
+    let outcome = world.auth_with(private).register(request, &context()).await;
+    assert!(matches!(outcome, Ok(Registration::Mailed)));
+}
+
+fn sign_up_job(user_id: UserId) -> MailJob {
+    let password_hash = PasswordHash::from_stored("of the password");
+    let name = user().name;
+    let sign_up = SignUp { user_id, email: email(), name, password_hash, at: NOW };
+    MailJob::SignUp { sign_up, locale: Locale::En }
+}
+
+#[tokio::test]
+async fn a_private_sign_up_that_runs_twice_makes_one_account_and_sends_its_link_twice() {
     for inserted in [Insert::Inserted, Insert::EmailTaken] {
         let mut world = World::new();
-        world.hashes_once();
         world.users.expect_insert().once().returning(move |_| Ok(inserted));
-        world.queues(|job| matches!(job, MailJob::VerifyEmail { registered: Some(_), .. }));
-        let request = RegisterRequest { email: email(), password: password(), name: user().name };
-        let outcome = world.auth_with(private).register(request, &context()).await;
-        assert!(matches!(outcome, Ok(Registration::Mailed)));
+        world.finds(|| Ok(Some(user())));
+        world.limiter.expect_hit().times(3).returning(|_, _, _| Ok(RateDecision::Allow));
+        world
+            .mailer
+            .expect_send()
+            .once()
+            .withf(|mail| mail.content.text.contains("https://"))
+            .returning(|_| Ok(()));
+        let sent = delivered(&world.auth_with(private), &sign_up_job(user().id)).await;
+        assert_eq!(sent, Ok(Delivery::Sent));
     }
+}
+
+#[tokio::test]
+async fn a_private_sign_up_that_cannot_be_written_is_tried_again() {
+    let mut world = World::new();
+    world.users.expect_insert().once().returning(|_| Err(down("user_store.insert")));
+    let outcome = world.auth_with(private).deliver(&sign_up_job(user().id)).await;
+    assert!(matches!(outcome, Err(error) if error.is_transient()));
 }
 
 #[tokio::test]
