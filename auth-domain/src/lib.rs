@@ -46,6 +46,7 @@ mod reset;
 mod service;
 mod session;
 mod settings;
+mod tagged_secret;
 mod time;
 mod token;
 mod user;
@@ -86,4 +87,6 @@ pub use settings::{
 };
 pub use time::Timestamp;
 pub use token::{Claims, SignedToken, TokenRejected};
-pub use user::{CredentialVersion, DisplayName, DisplayNameError, SignUp, User, UserId, UserIdError};
+pub use user::{
+    CredentialVersion, DisplayName, DisplayNameError, SignUp, User, UserId, UserIdError,
+};

@@ -4,9 +4,10 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::rate::hmac_sha256;
+use crate::tagged_secret::TaggedSecret;
 use crate::{CredentialVersion, Email, Locale, SignUp, Timestamp, UserId};
 
 /// Names one mail job for ever: 16 random bytes. A job that runs twice has the same name, and so
@@ -169,13 +170,14 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// The secret of a reset link: an address and 32 bytes, `base64url(address).base64url(bytes)`.
+/// The secret of a reset link: `base64url(address).base64url(secret, tag)`.
 ///
-/// The bytes are HMAC-SHA-256(reset key, job id), so that a mail job that runs twice sends one link
-/// and no store ever holds them.
+/// The 32 secret bytes are HMAC-SHA-256(reset key, job id), so that a mail job that runs twice sends one
+/// link and no store ever holds them. The tag of 16 bytes is an HMAC over address and secret: what we
+/// never issued reaches no store, and its cost tells nothing of the address.
 pub struct ResetToken {
     email: Email,
-    secret: Zeroizing<[u8; 32]>,
+    secret: TaggedSecret,
 }
 
 /// A text is not a reset token. One error for every reason.
@@ -184,15 +186,23 @@ pub struct ResetToken {
 #[non_exhaustive]
 pub struct ResetTokenError;
 
-/// base64url of the longest address, a dot, and base64url of 32 bytes.
-const MAX_TOKEN_BYTES: usize = 339 + 1 + 43;
+/// base64url of the longest address, a dot, and the secret.
+const MAX_TOKEN_BYTES: usize = 339 + 1 + TaggedSecret::CHARACTERS;
 
 impl ResetToken {
     pub(crate) fn derive(key: &[u8; 32], job: JobId, email: Email) -> Self {
-        Self { email, secret: Zeroizing::new(hmac_sha256(key, &[job.as_bytes()])) }
+        let secret = hmac_sha256(key, &[job.as_bytes()]);
+        let secret = TaggedSecret::new(key, email.as_str().as_bytes(), secret);
+        Self { email, secret }
+    }
+
+    /// Whether it was issued under this key.
+    pub(crate) fn is_of(&self, key: &[u8; 32]) -> bool {
+        self.secret.is_of(key, self.email.as_str().as_bytes())
     }
 
     /// Reads a token as a link carries it: unpadded base64url, the canonical encoding and nothing else.
+    /// Whether it was ever issued is not looked at.
     ///
     /// # Errors
     /// [`ResetTokenError`] for anything else.
@@ -204,14 +214,8 @@ impl ResetToken {
         let address = Base64UrlUnpadded::decode_vec(address).map_err(|_| ResetTokenError)?;
         let address = String::from_utf8(address).map_err(|_| ResetTokenError)?;
         let email = Email::parse(&address).map_err(|_| ResetTokenError)?;
-        let mut bytes = Zeroizing::new([0; 32]);
-        let decoded = Base64UrlUnpadded::decode(secret, bytes.as_mut());
-        let whole = decoded.is_ok_and(|decoded| decoded.len() == 32);
-        if whole && email.as_str() == address {
-            Ok(Self { email, secret: bytes })
-        } else {
-            Err(ResetTokenError)
-        }
+        let secret = TaggedSecret::parse(secret).ok_or(ResetTokenError)?;
+        if email.as_str() == address { Ok(Self { email, secret }) } else { Err(ResetTokenError) }
     }
 
     /// The address that the link was made for.
@@ -221,16 +225,12 @@ impl ResetToken {
 
     /// What a store knows this token by.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest::of(&self.secret)
+        self.secret.digest()
     }
 
     /// The token as a link carries it. A secret.
     pub fn expose(&self) -> Zeroizing<String> {
-        let address = Base64UrlUnpadded::encode_string(self.email.as_str().as_bytes());
-        let mut secret = Base64UrlUnpadded::encode_string(self.secret.as_ref());
-        let token = Zeroizing::new(format!("{address}.{secret}"));
-        secret.zeroize();
-        token
+        self.secret.expose_after(self.email.as_str().as_bytes())
     }
 }
 
@@ -304,14 +304,25 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_issued_for_an_address_under_a_key_is_of_it() {
+        assert!(token().is_of(&[3; 32]) && !token().is_of(&[9; 32]));
+        let text = token().expose();
+        let (address, secret) = text.split_once('.').unwrap();
+        let another = Base64UrlUnpadded::encode_string(b"bob@example.com");
+        let moved = ResetToken::parse(&format!("{another}.{secret}")).unwrap();
+        assert!(!moved.is_of(&[3; 32]));
+        for index in 0..secret.len() {
+            let mut bytes = secret.as_bytes().to_vec();
+            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+            let altered = format!("{address}.{}", std::str::from_utf8(&bytes).unwrap());
+            assert!(!ResetToken::parse(&altered).unwrap().is_of(&[3; 32]), "{index}");
+        }
+    }
+
+    #[test]
     fn only_the_canonical_text_of_a_token_is_one() {
         let text = token().expose().to_string();
         let (address, secret) = text.split_once('.').unwrap();
-        // The last of 43 characters carries two bits too many: its neighbour in the alphabet is another
-        // text for the same bytes.
-        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let last = alphabet.find(&secret[42..]).unwrap();
-        let trailing_bits = format!("{}{}", &secret[..42], &alphabet[last + 1..last + 2]);
         let upper = Base64UrlUnpadded::encode_string(b"ANN@example.com");
         for altered in [
             String::new(),
@@ -327,7 +338,6 @@ mod tests {
             format!("{address}.{secret}.{secret}"),
             format!("{address}.{}", &secret[1..]),
             format!("{address}.{secret}A"),
-            format!("{address}.{trailing_bits}"),
             format!("{upper}.{secret}"),
             format!("{address}\u{0}.{secret}"),
             "A".repeat(1_000_000),

@@ -2,12 +2,12 @@ use std::fmt;
 use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 use uuid::Uuid;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::rate::hmac_sha256;
+use crate::tagged_secret::TaggedSecret;
 use crate::{CredentialVersion, Email, Timestamp, TokenDigest, UserId};
 
 /// Names a session for ever: a UUID of version 4. Shown to its owner and carried by his tokens; no secret.
@@ -166,8 +166,7 @@ impl Session {
 #[derive(Clone)]
 pub struct RefreshToken {
     session: SessionKey,
-    secret: Zeroizing<[u8; 32]>,
-    tag: [u8; TAG_BYTES],
+    secret: TaggedSecret,
 }
 
 /// A text is not a refresh token. One error for every reason.
@@ -176,24 +175,22 @@ pub struct RefreshToken {
 #[non_exhaustive]
 pub struct RefreshTokenError;
 
-const TAG_BYTES: usize = 16;
 const NAME_CHARACTERS: usize = 43;
-const TOKEN_CHARACTERS: usize = NAME_CHARACTERS + 1 + 64;
+const TOKEN_CHARACTERS: usize = NAME_CHARACTERS + 1 + TaggedSecret::CHARACTERS;
 
 impl RefreshToken {
     pub(crate) fn first(key: &[u8; 32], session: SessionKey, secret: [u8; 32]) -> Self {
-        let secret = Zeroizing::new(secret);
-        Self { session, tag: tag(key, session, &secret), secret }
+        Self { session, secret: TaggedSecret::new(key, &name_bytes(session), secret) }
     }
 
     pub(crate) fn child(&self, key: &[u8; 32]) -> Self {
-        let parts: [&[u8]; 3] = [b"child", &name_bytes(self.session), self.secret.as_ref()];
+        let parts: [&[u8]; 3] = [b"child", &name_bytes(self.session), self.secret.secret()];
         Self::first(key, self.session, hmac_sha256(key, &parts))
     }
 
     /// Whether it was issued under this key.
     pub(crate) fn is_of(&self, key: &[u8; 32]) -> bool {
-        tag(key, self.session, &self.secret).ct_eq(&self.tag).into()
+        self.secret.is_of(key, &name_bytes(self.session))
     }
 
     /// Reads a token as a client carries it: unpadded base64url, the canonical encoding and nothing
@@ -206,12 +203,8 @@ impl RefreshToken {
             return Err(RefreshTokenError);
         }
         let (name, rest) = text.split_once('.').ok_or(RefreshTokenError)?;
-        let name: [u8; 32] = decode(name)?;
-        let rest: Zeroizing<[u8; 48]> = Zeroizing::new(decode(rest)?);
-        let session = session_key(name)?;
-        let (secret, tag) = rest.split_at(32);
-        let secret = Zeroizing::new(secret.try_into().map_err(|_| RefreshTokenError)?);
-        Ok(Self { session, secret, tag: tag.try_into().map_err(|_| RefreshTokenError)? })
+        let secret = TaggedSecret::parse(rest).ok_or(RefreshTokenError)?;
+        Ok(Self { session: session_key(decode(name)?)?, secret })
     }
 
     /// The session that it is for.
@@ -221,18 +214,12 @@ impl RefreshToken {
 
     /// What a store knows this token by.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest::of(&self.secret)
+        self.secret.digest()
     }
 
     /// The token as a client carries it. A secret.
     pub fn expose(&self) -> Zeroizing<String> {
-        let name = Base64UrlUnpadded::encode_string(&name_bytes(self.session));
-        let mut rest = Base64UrlUnpadded::encode_string(&Zeroizing::new(
-            [self.secret.as_ref(), &self.tag[..]].concat(),
-        ));
-        let token = Zeroizing::new(format!("{name}.{rest}"));
-        rest.zeroize();
-        token
+        self.secret.expose_after(&name_bytes(self.session))
     }
 }
 
@@ -254,13 +241,6 @@ fn session_key(name: [u8; 32]) -> Result<SessionKey, RefreshTokenError> {
     let user_id = UserId::from_bytes(user_id.try_into().map_err(|_| RefreshTokenError)?);
     let id = SessionId::from_bytes(id.try_into().map_err(|_| RefreshTokenError)?);
     Ok(SessionKey { user_id, id })
-}
-
-fn tag(key: &[u8; 32], session: SessionKey, secret: &[u8; 32]) -> [u8; TAG_BYTES] {
-    let whole = hmac_sha256(key, &[b"tag", &name_bytes(session), secret]);
-    let mut tag = [0; TAG_BYTES];
-    tag.copy_from_slice(&whole[..TAG_BYTES]);
-    tag
 }
 
 fn decode<const N: usize>(text: &str) -> Result<[u8; N], RefreshTokenError> {

@@ -200,7 +200,7 @@ async fn a_refused_password_leaves_the_link_alive_and_junk_links_are_one_refusal
     assert_eq!(answer.code(), (400, "password_too_short".into()));
     assert_eq!(answer.json()["field"], "new_password");
     let (address, secret) = token.split_once('.').unwrap();
-    let other = "A".repeat(43);
+    let other = "A".repeat(64);
     let mut refusals = Vec::new();
     for junk in [
         String::new(),

@@ -7,9 +7,9 @@ use super::{Auth, Subject, is_corrupt};
 use crate::link::LinkClaims;
 use crate::ports::{Insert, Put, RateDecision};
 use crate::{
-    CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, LinkMail, Locale, MailContent, MailJob,
-    NoticeMail, OutgoingEmail, PortError, RateLimit, RequestContext, ResetRecord, ResetToken,
-    Settings, SignUp, Timestamp, User, UserId, VerificationToken,
+    CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, LinkMail, Locale,
+    MailContent, MailJob, NoticeMail, OutgoingEmail, PortError, RateLimit, RequestContext,
+    ResetRecord, ResetToken, Settings, SignUp, Timestamp, User, UserId, VerificationToken,
 };
 
 /// What came of a mail job that is done.
@@ -130,7 +130,7 @@ impl Auth {
         let templates = &self.settings().templates;
         match job {
             MailJob::PasswordReset { id, email, requested_at, locale } => {
-                let token = ResetToken::derive(&self.inner.reset_key, *id, email.clone());
+                let token = ResetToken::derive(&self.inner.reset_keys.current, *id, email.clone());
                 self.deliver_reset(token, *requested_at, *locale, subject).await
             }
             MailJob::SignUp { sign_up, locale } => {

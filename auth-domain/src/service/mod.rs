@@ -64,7 +64,7 @@ struct Inner {
     ports: Ports,
     settings: Settings,
     limiter_key: Zeroizing<[u8; 32]>,
-    reset_key: Zeroizing<[u8; 32]>,
+    reset_keys: Keys,
     email_change_keys: Keys,
     refresh_keys: Keys,
     verification_keys: Keys,
@@ -183,7 +183,7 @@ impl Auth {
         settings.password_policy =
             settings.password_policy.with_context_words([&settings.service_name]);
         let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
-        let reset_key = settings.master_secret.derive(Purpose::ResetTokens);
+        let reset_keys = Keys::new(&settings, Purpose::ResetTokens);
         let email_change_keys = Keys::new(&settings, Purpose::EmailChangeLinks);
         let refresh_keys = Keys::new(&settings, Purpose::RefreshTokens);
         let verification_keys = Keys::new(&settings, Purpose::VerificationLinks);
@@ -192,7 +192,7 @@ impl Auth {
                 ports,
                 settings,
                 limiter_key,
-                reset_key,
+                reset_keys,
                 email_change_keys,
                 refresh_keys,
                 verification_keys,

@@ -137,13 +137,16 @@ impl Auth {
         Ok(())
     }
 
-    /// The newest row of the address, if it is this token's and live. Junk stops here and buys no hash.
-    /// While one of the rows cannot be read, none is known to be the newest.
+    /// The newest row of the address, if it is this token's and live. What we never issued is not looked
+    /// for. While one of the rows cannot be read, none is known to be the newest.
     async fn live_record(
         &self,
         token: &ResetToken,
         subject: Subject,
     ) -> Result<ResetRecord, ResetError> {
+        if !self.inner.reset_keys.issued(|key| token.is_of(key)) {
+            return Err(ResetError::InvalidToken);
+        }
         let newest = match self.ports().reset_tokens.newest(token.email()).await {
             Err(error) if is_corrupt(&error) => {
                 self.record_fault(subject, &error);

@@ -500,7 +500,28 @@ async fn an_insert_whose_answer_is_lost_is_not_called_taken() {
 // Reset: whatever can be refused is refused while the link is alive.
 
 #[tokio::test]
-async fn a_junk_token_costs_one_read_and_no_hash() {
+async fn a_token_that_was_never_issued_reaches_no_store() {
+    let token = ResetToken::derive(&[9; 32], JOB, email());
+    let new_password = Password::new(GOOD).unwrap();
+    let request = ResetRequest { token, new_password };
+    let outcome = World::new().auth().reset_password(request, &context()).await;
+    assert!(matches!(outcome, Err(ResetError::InvalidToken)));
+}
+
+#[tokio::test]
+async fn a_token_of_the_master_secret_before_is_looked_for() {
+    let key = MasterSecret::new([9; 32]).unwrap().derive(Purpose::ResetTokens);
+    let token = ResetToken::derive(&key, JOB, email());
+    let mut world = World::new();
+    world.reset_tokens.expect_newest().once().returning(|_| Ok(None));
+    let previous = |s: &mut Settings| s.previous_master_secret = MasterSecret::new([9; 32]).ok();
+    let request = ResetRequest { token, new_password: Password::new(GOOD).unwrap() };
+    let outcome = world.auth_with(previous).reset_password(request, &context()).await;
+    assert!(matches!(outcome, Err(ResetError::InvalidToken)));
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_live_costs_one_read_and_no_hash() {
     let other_row =
         |_: &_| Ok(Some(ResetRecord { digest: TokenDigest::from_bytes([0; 32]), ..record() }));
     let used_row = |_: &_| Ok(Some(ResetRecord { used: true, ..record() }));
