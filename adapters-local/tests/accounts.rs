@@ -10,9 +10,9 @@ use auth_domain::ports::{Clock, ResetTokenStore, SessionStore, UserStore};
 use auth_domain::{
     ChangeEmailError, ChangeEmailRequest, ChangePasswordRequest, Claims, ConfirmEmailError,
     DeleteAccountError, Delivery, DisplayName, Email, EmailChangeToken, EmailVerification, Login,
-    LoginError, LoginRequest, MailJob, Password, RateLimits, RefreshError, RegisterRequest,
-    Registration, RegistrationMode, RequestContext, ResetError, ResetRequest, ResetToken,
-    SkipReason, Timestamp, TokenCheck, VerificationToken, VerifyEmailError,
+    LoginError, LoginRequest, MailJob, Password, PasswordReset, RateLimits, RefreshError,
+    RegisterRequest, Registration, RegistrationMode, RequestContext, ResetError, ResetRequest,
+    ResetToken, SkipReason, Timestamp, TokenCheck, VerificationToken, VerifyEmailError,
 };
 
 const OLD: &str = "correct horse battery";
@@ -63,7 +63,11 @@ async fn forget(world: &Testing, email: Email) -> ResetToken {
     world.reset_token(&email).unwrap()
 }
 
-async fn reset(world: &Testing, token: &ResetToken, password: &str) -> Result<(), ResetError> {
+async fn reset(
+    world: &Testing,
+    token: &ResetToken,
+    password: &str,
+) -> Result<PasswordReset, ResetError> {
     let token = ResetToken::parse(&token.expose()).unwrap();
     let request = ResetRequest { token, new_password: typed(password) };
     world.auth.reset_password(request, &context()).await
@@ -288,7 +292,7 @@ async fn b5_links_die_when_one_is_used_and_when_password_address_or_state_change
         let admin = world.auth.admin();
         let key = admin.look_up(&ann()).await.unwrap().key;
         match change {
-            0 => reset(&world, &resets, NEW).await.unwrap(),
+            0 => drop(reset(&world, &resets, NEW).await.unwrap()),
             1 => change_password(&world, &claims).await,
             2 => confirm(&world, &moves).await.unwrap(),
             3 => admin.disable(&key).await.unwrap(),

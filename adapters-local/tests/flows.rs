@@ -9,8 +9,9 @@ use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy, Testing, testi
 use auth_domain::ports::{Insert, ResetTokenStore, UserStore};
 use auth_domain::{
     CredentialVersion, Delivery, DisplayName, Email, EventKind, Login, LoginError, LoginRequest,
-    Password, PasswordHash, RegisterError, RegisterRequest, Registered, Registration,
-    RequestContext, ResetError, ResetRequest, ResetToken, SkipReason, Timestamp, User, UserId,
+    Password, PasswordHash, PasswordReset, RegisterError, RegisterRequest, Registered,
+    Registration, RequestContext, ResetError, ResetRequest, ResetToken, SkipReason, Timestamp,
+    User, UserId,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
 
@@ -46,7 +47,11 @@ async fn link(world: &Testing) -> ResetToken {
     world.reset_token(&ann()).unwrap()
 }
 
-async fn reset(world: &Testing, token: ResetToken, password: &str) -> Result<(), ResetError> {
+async fn reset(
+    world: &Testing,
+    token: ResetToken,
+    password: &str,
+) -> Result<PasswordReset, ResetError> {
     let new_password = Password::new(password).unwrap();
     world.auth.reset_password(ResetRequest { token, new_password }, &context()).await
 }
@@ -150,17 +155,28 @@ async fn a_mailbox_is_not_flooded_and_the_last_link_sent_stays_good() {
     reset(&world, token, NEW).await.unwrap();
 }
 
+/// 1 if a wrong guess is let in.
+async fn guesses(world: &Testing, context: &RequestContext) -> u32 {
+    let password = Password::new("a wrong guess").unwrap();
+    let outcome = world.auth.login(LoginRequest { email: ann(), password }, context).await;
+    u32::from(matches!(outcome, Err(LoginError::Rejected)))
+}
+
 #[tokio::test]
 async fn after_a_hundred_guesses_only_a_reset_opens_the_account_again() {
     let world = testing();
     register(&world, OLD).await.unwrap();
-    let mut rejected = 0;
+    let device = Some(login(&world, OLD).await.unwrap().device_token);
+    let (mut strangers, mut known) = (0, 0);
     for _ in 0..150 {
         world.clock.advance(Duration::from_hours(1));
-        rejected +=
-            u32::from(matches!(login(&world, "a wrong guess").await, Err(LoginError::Rejected)));
+        strangers += guesses(&world, &context()).await;
     }
-    assert_eq!(rejected, 100);
+    for _ in 0..20 {
+        world.clock.advance(Duration::from_hours(1));
+        known += guesses(&world, &context().from_device(device.clone())).await;
+    }
+    assert_eq!((strangers, known), (90, 10), "let in");
     let locked = login(&world, OLD).await;
     assert!(matches!(locked, Err(LoginError::TooManyAttempts { .. })));
     let token = link(&world).await;

@@ -7,6 +7,10 @@ use crate::Timestamp;
 /// `free` attempts follow each other at once; then each waits for the one before it, twice as long
 /// each time up to `longest_wait`; after `most_in_a_row` without a success only a password reset opens
 /// the account again (NIST SP 800-63B-4 section 3.2.2: at most 100).
+///
+/// A tenth of the attempts in a row is kept for clients that proved the account's present password before
+/// (by a [`DeviceToken`](crate::DeviceToken), or by being logged in), with waits of their own: strangers
+/// who use up the rest do not keep the owner out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptPolicy {
@@ -16,7 +20,8 @@ pub struct AttemptPolicy {
     pub first_wait: Duration,
     /// The wait stops doubling here. Default 1 h, the most that NIST names.
     pub longest_wait: Duration,
-    /// Attempts in a row after which waiting no longer helps. Default 100.
+    /// Attempts in a row after which waiting no longer helps. Default 100: 90 by strangers, 10 by clients
+    /// that are known.
     pub most_in_a_row: u32,
 }
 
@@ -78,6 +83,14 @@ impl AttemptPolicy {
         }
     }
 
+    /// The share of strangers, and of clients that are known; too few attempts for both are all of the
+    /// strangers.
+    pub(crate) fn shares(&self) -> (Self, Option<Self>) {
+        let most = self.most_in_a_row / 10;
+        let known = Self { most_in_a_row: most, free: self.free.min(most), ..*self };
+        (Self { most_in_a_row: self.most_in_a_row - most, ..*self }, (most > 0).then_some(known))
+    }
+
     /// How long the attempt after `count` others waits from the last of them; zero while they are free.
     pub fn wait_after(&self, count: u32) -> Duration {
         let Some(doublings) = count.checked_sub(self.free) else {
@@ -130,6 +143,17 @@ mod tests {
             .map(|count| policy.wait_after(count).as_secs())
             .to_vec();
         assert_eq!(seconds, [0, 1, 2, 4, 1024, 2048, 3600, 3600, 3600, 3600, 3600, 3600, 3600]);
+    }
+
+    #[test]
+    fn both_shares_together_are_no_more_than_the_whole() {
+        for most_in_a_row in 0..=100 {
+            let policy = AttemptPolicy { most_in_a_row, ..AttemptPolicy::default() };
+            let (strangers, known) = policy.shares();
+            let known = known.map_or(0, |known| known.most_in_a_row);
+            assert_eq!(strangers.most_in_a_row + known, most_in_a_row);
+            assert_eq!(known == 0, most_in_a_row < 10);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::{Locale, UserAgent};
+use crate::{DeviceToken, Locale, UserAgent};
 
 /// Who calls, as far as the driving adapter knows: what limits are counted by and mails are worded in.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,9 @@ pub struct RequestContext {
     pub source: Option<IpAddr>,
     /// The language of mails that this request causes.
     pub locale: Locale,
+    /// What an earlier login gave the client to be known again by. One that was not issued here or is no
+    /// longer good is as good as none.
+    pub device: Option<DeviceToken>,
     /// What the client calls itself, to be shown in the list of sessions.
     pub user_agent: Option<UserAgent>,
 }
@@ -32,6 +35,13 @@ impl RequestContext {
     #[must_use]
     pub fn in_locale(mut self, locale: Locale) -> Self {
         self.locale = locale;
+        self
+    }
+
+    /// The same request from a client that has this token of an earlier login.
+    #[must_use]
+    pub fn from_device(mut self, device: Option<DeviceToken>) -> Self {
+        self.device = device;
         self
     }
 

@@ -58,7 +58,7 @@ pub use default_templates::DefaultTemplates;
 pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
 pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
-pub use link::{EmailChangeToken, LinkTokenError, VerificationToken};
+pub use link::{DeviceToken, EmailChangeToken, LinkTokenError, VerificationToken};
 pub use mail_job::MailJobError;
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
 pub use message::{
@@ -72,8 +72,8 @@ pub use reset::{JobId, MailJob, ResetRecord, ResetToken, ResetTokenError, TokenD
 pub use service::{
     Account, Admin, AdminError, Auth, AuthenticateError, ChangeEmailError, ChangeEmailRequest,
     ChangePasswordError, ChangePasswordRequest, ConfirmEmailError, DeleteAccountError, Delivery,
-    DeliveryError, Login, LoginError, LoginRequest, LogoutError, PasswordChanged, ProofError,
-    RefreshError, Refreshed, RegisterError, RegisterRequest, Registered, Registration,
+    DeliveryError, Login, LoginError, LoginRequest, LogoutError, PasswordChanged, PasswordReset,
+    ProofError, RefreshError, Refreshed, RegisterError, RegisterRequest, Registered, Registration,
     RequestMailError, ResetError, ResetRequest, SessionError, SessionInfo, SkipReason,
     VerifyEmailError,
 };

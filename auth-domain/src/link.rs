@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use subtle::ConstantTimeEq;
@@ -13,11 +14,6 @@ use crate::{CredentialVersion, Email, Timestamp, UserId};
 #[error("not the token of such a link")]
 #[non_exhaustive]
 pub struct LinkTokenError;
-
-/// The secret of a link that proves who reads an address: `base64url(claims).base64url(tag)`, the tag an
-/// HMAC-SHA-256 over the claims. Nothing of it is stored: it is good for its account, address and
-/// credential version until it expires. The key tells it apart from every other kind of link.
-pub struct VerificationToken(Signed);
 
 /// The secret of a link that moves an account to another address. Made and read as a
 /// [`VerificationToken`] is, under a key of its own. Using it bumps the credential version, so it works
@@ -37,6 +33,7 @@ pub(crate) struct LinkClaims {
     pub(crate) email: Email,
 }
 
+#[derive(Clone)]
 struct Signed {
     claims: LinkClaims,
     payload: Vec<u8>,
@@ -48,35 +45,72 @@ const MAX_TOKEN_BYTES: usize = 1_024;
 /// User id, credential version, expiry in seconds.
 const FIXED_BYTES: usize = 16 + 8 + 8;
 
-impl VerificationToken {
-    pub(crate) fn sign(key: &[u8; 32], claims: LinkClaims) -> Self {
-        let payload = [&fixed(&claims)[..], claims.email.spelling().as_bytes()].concat();
-        Self(Signed::new(key, claims, payload))
-    }
+/// A token that says [`LinkClaims`] and nothing else, under a key of its own.
+macro_rules! signed_claims {
+    ($(#[$doc:meta])* $token:ident) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $token(Signed);
 
-    /// Reads a token as a link carries it: unpadded base64url, the canonical encoding and nothing else.
-    /// Whether it was ever issued is not looked at.
+        impl $token {
+            pub(crate) fn sign(key: &[u8; 32], claims: LinkClaims) -> Self {
+                let payload = [&fixed(&claims)[..], claims.email.spelling().as_bytes()].concat();
+                Self(Signed::new(key, claims, payload))
+            }
+
+            /// Reads a token as it was handed out: unpadded base64url, the canonical encoding and nothing
+            /// else. Whether it was ever issued is not looked at.
+            ///
+            /// # Errors
+            /// [`LinkTokenError`] for anything else.
+            pub fn parse(text: &str) -> Result<Self, LinkTokenError> {
+                let (payload, tag) = split(text)?;
+                let claims = claims(&payload, payload.get(FIXED_BYTES..))?;
+                Ok(Self(Signed { claims, payload, tag }))
+            }
+
+            pub(crate) const fn claims(&self) -> &LinkClaims {
+                &self.0.claims
+            }
+
+            pub(crate) fn is_of(&self, key: &[u8; 32]) -> bool {
+                self.0.is_of(key)
+            }
+
+            /// The token as it is handed out. A secret.
+            pub fn expose(&self) -> Zeroizing<String> {
+                self.0.expose()
+            }
+        }
+
+        impl fmt::Debug for $token {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($token), "(..)"))
+            }
+        }
+    };
+}
+
+signed_claims! {
+    /// The secret of a link that proves who reads an address: `base64url(claims).base64url(tag)`, the tag an
+    /// HMAC-SHA-256 over the claims. Nothing of it is stored: it is good for its account, address and
+    /// credential version until it expires. The key tells it apart from every other kind of link.
+    VerificationToken
+}
+
+signed_claims! {
+    /// What a client keeps to be known again at login (OWASP: device cookie): that it proved the account's
+    /// present password before. Made and read as a [`VerificationToken`] is, under a key of its own.
     ///
-    /// # Errors
-    /// [`LinkTokenError`] for anything else.
-    pub fn parse(text: &str) -> Result<Self, LinkTokenError> {
-        let (payload, tag) = split(text)?;
-        let claims = claims(&payload, payload.get(FIXED_BYTES..))?;
-        Ok(Self(Signed { claims, payload, tag }))
-    }
+    /// It lets nobody in. Attempts of who presents it are counted apart from those of strangers, so that
+    /// strangers who use up the account's attempts do not keep its owner out. It is good for 90 days, for
+    /// its account and credential version.
+    DeviceToken
+}
 
-    pub(crate) const fn claims(&self) -> &LinkClaims {
-        &self.0.claims
-    }
-
-    pub(crate) fn is_of(&self, key: &[u8; 32]) -> bool {
-        self.0.is_of(key)
-    }
-
-    /// The token as a link carries it. A secret.
-    pub fn expose(&self) -> Zeroizing<String> {
-        self.0.expose()
-    }
+impl DeviceToken {
+    /// How long it is good for: a client that is used once in a quarter of a year keeps being known.
+    pub const LIFE: Duration = Duration::from_hours(90 * 24);
 }
 
 impl EmailChangeToken {
@@ -173,12 +207,6 @@ fn canonical(bytes: &[u8]) -> Result<Email, LinkTokenError> {
     let text = std::str::from_utf8(bytes).map_err(|_| LinkTokenError)?;
     let email = Email::parse(text).map_err(|_| LinkTokenError)?;
     if email.as_str() == text { Ok(email) } else { Err(LinkTokenError) }
-}
-
-impl fmt::Debug for VerificationToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("VerificationToken(..)")
-    }
 }
 
 impl fmt::Debug for EmailChangeToken {

@@ -22,6 +22,8 @@ pub struct MasterSecretError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Purpose {
+    /// Tokens by which a client is known again at login.
+    DeviceTokens,
     /// Links that move an account to another address.
     EmailChangeLinks,
     /// Seed of the Ed25519 key that signs access tokens.
@@ -30,7 +32,7 @@ pub enum Purpose {
     LimiterKeys,
     /// Children and tags of refresh tokens.
     RefreshTokens,
-    /// The 32 secret bytes of a reset link.
+    /// Secret bytes and tags of reset links.
     ResetTokens,
     /// Links that prove who reads an address.
     VerificationLinks,
@@ -39,6 +41,7 @@ pub enum Purpose {
 impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
+            Self::DeviceTokens => b"auth/v1/device-tokens",
             Self::EmailChangeLinks => b"auth/v1/email-change-links",
             Self::Ed25519Seed => b"auth/v1/ed25519-seed",
             Self::LimiterKeys => b"auth/v1/limiter-keys",
@@ -93,6 +96,7 @@ mod tests {
         let secret = MasterSecret::new([7; 32]).unwrap();
         let other = MasterSecret::new([8; 32]).unwrap();
         let purposes = [
+            Purpose::DeviceTokens,
             Purpose::EmailChangeLinks,
             Purpose::Ed25519Seed,
             Purpose::LimiterKeys,

@@ -15,9 +15,9 @@ use auth_domain::ports::Clock;
 use auth_domain::{
     ChangeEmailRequest, ChangePasswordError, ChangePasswordRequest, Claims, ConfirmEmailError,
     DeleteAccountError, DisplayName, Email, EmailChangeToken, Login, LoginError, LoginRequest,
-    Password, PasswordChanged, Ports, RateLimits, RefreshError, RefreshToken, Refreshed,
-    RegisterError, RegisterRequest, RequestContext, ResetError, ResetRequest, ResetToken, Settings,
-    Timestamp,
+    Password, PasswordChanged, PasswordReset, Ports, RateLimits, RefreshError, RefreshToken,
+    Refreshed, RegisterError, RegisterRequest, RequestContext, ResetError, ResetRequest,
+    ResetToken, Settings, Timestamp,
 };
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region};
@@ -121,7 +121,7 @@ impl World {
         self.testing.reset_token(&ann()).unwrap()
     }
 
-    pub(crate) async fn reset(&self, token: &ResetToken) -> Result<(), ResetError> {
+    pub(crate) async fn reset(&self, token: &ResetToken) -> Result<PasswordReset, ResetError> {
         let token = ResetToken::parse(&token.expose()).unwrap();
         let request = ResetRequest { token, new_password: typed(NEW) };
         self.testing.auth.reset_password(request, &RequestContext::new()).await

@@ -212,7 +212,7 @@ impl Auth {
         if let Err(error) = self.erase_leftovers(&user.email, user.id, Some(next)).await {
             self.record_fault(*subject, &error);
         }
-        self.clear_attempts(&user.email, *subject).await;
+        self.forget_strangers(&user.email, *subject).await;
         Ok(())
     }
 

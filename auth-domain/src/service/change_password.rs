@@ -6,8 +6,8 @@ use super::session::{Current, Issued};
 use super::{Auth, Crowded, ProofError, Subject, refused};
 use crate::ports::{CredentialChange, Update};
 use crate::{
-    AccountCall, Claims, ErrorCode, Password, PolicyViolation, PortError, RequestContext,
-    SignedToken, User,
+    AccountCall, Claims, DeviceToken, ErrorCode, Password, PolicyViolation, PortError,
+    RequestContext, SignedToken, User,
 };
 
 /// What somebody changes his password with.
@@ -33,6 +33,8 @@ pub struct PasswordChanged {
     pub expires_in: Duration,
     /// A token for the systems around the one that this replaced, where an issuer for it is composed.
     pub compatibility_token: Option<SignedToken>,
+    /// In the place of the one of the login, which ended with the old password.
+    pub device_token: DeviceToken,
 }
 
 /// Why no password was changed.
@@ -120,6 +122,7 @@ impl Auth {
         self.remove_sessions(user.id, next, subject).await;
         let issued = self.issue_tokens(&user, session.key.id).await?;
         let Issued { access_token, expires_in, compatibility_token } = issued;
-        Ok(PasswordChanged { access_token, expires_in, compatibility_token })
+        let device_token = self.device_token(&user);
+        Ok(PasswordChanged { access_token, expires_in, compatibility_token, device_token })
     }
 }

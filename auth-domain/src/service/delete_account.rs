@@ -116,7 +116,7 @@ impl Auth {
         if let Err(error) = self.erase_leftovers(&key.email, key.id, None).await {
             self.record_fault(subject, &error);
         }
-        self.clear_attempts(&key.email, subject).await;
+        self.forget_strangers(&key.email, subject).await;
         Ok(Deleted::Gone)
     }
 

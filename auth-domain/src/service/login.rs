@@ -2,14 +2,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::proof::Known;
 use super::session::Issued;
 use super::{Auth, LoginFailure, Subject, is_corrupt, refuses};
+use crate::link::LinkClaims;
 use crate::ports::{
     CredentialChange, CredentialUpdate, Reservation, Update, UserKey, Verification,
 };
 use crate::{
-    DisplayName, Email, EmailVerification, ErrorCode, EventKind, Password, PasswordHash, PortError,
-    RefreshToken, RequestContext, SessionId, SignedToken, User, UserId,
+    DeviceToken, DisplayName, Email, EmailVerification, ErrorCode, EventKind, Password,
+    PasswordHash, PortError, RefreshToken, RequestContext, SessionId, SignedToken, User, UserId,
 };
 
 /// What somebody logs in with.
@@ -46,6 +48,9 @@ pub struct Login {
     pub session_id: SessionId,
     /// What [`Auth::refresh`] spends for the next tokens.
     pub refresh_token: RefreshToken,
+    /// What the client presents at its next login ([`RequestContext::device`]), so that strangers who guess
+    /// at the account do not keep it out.
+    pub device_token: DeviceToken,
 }
 
 /// Why nobody was logged in.
@@ -93,7 +98,9 @@ impl LoginError {
     }
 }
 
-refuses!(LoginError: Limited::RateLimited, Crowded::Overloaded);
+refuses!(
+    LoginError: Limited::RateLimited, Crowded::Overloaded, Blocked::TooManyAttempts
+);
 
 /// What the store has for an address: whom to let in on a match, or why nobody.
 struct Candidate {
@@ -105,6 +112,11 @@ struct Candidate {
 impl Candidate {
     fn nobody(why: LoginFailure, user_id: Option<UserId>) -> Self {
         Self { stored: None, user: Err(why), user_id }
+    }
+
+    /// Whether it is the account that a client is known to, under the same version.
+    fn is(&self, known: Known) -> bool {
+        self.user.as_ref().is_ok_and(|user| user.stands_at(known.user_id, known.version))
     }
 
     fn of(found: Option<User>, verification: EmailVerification) -> Self {
@@ -164,10 +176,12 @@ impl Auth {
         let LoginRequest { email, password } = request;
         self.limit_source("login", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
-        if let Some(retry_after) = self.begin_attempt(&email, *subject).await? {
-            return Err(LoginError::TooManyAttempts { retry_after });
-        }
+        let known = self.known_device(&email, context);
+        let mut counted = self.begin_attempt(&email, known, *subject).await?;
         let candidate = self.find_candidate(&email, *subject).await?;
+        if known.is_some_and(|known| !candidate.is(known)) {
+            counted = self.begin_attempt(&email, None, *subject).await?;
+        }
         subject.user_id = candidate.user_id;
         let verified = slot.verify(password.clone(), candidate.stored).await;
         let (user, verification) = match (candidate.user, verified) {
@@ -189,8 +203,10 @@ impl Auth {
         };
         let (session_id, refresh_token) = self.open_session(&user, context).await?;
         let issued = self.issue_tokens(&user, session_id).await?;
+        self.clear_attempts(counted, *subject).await;
         self.after_login(&user, verification, password, *subject).await;
         self.cap_sessions(&user, session_id, *subject).await;
+        let device_token = self.device_token(&user);
         let Issued { access_token, expires_in, compatibility_token } = issued;
         let User { id: user_id, email, name, .. } = user;
         Ok(Login {
@@ -202,7 +218,29 @@ impl Auth {
             compatibility_token,
             session_id,
             refresh_token,
+            device_token,
         })
+    }
+
+    /// Whom a token of this address says to have logged in before, if it was issued here and is in time.
+    fn known_device(&self, email: &Email, context: &RequestContext) -> Option<Known> {
+        let device = context.device.as_ref()?;
+        let claims = device.claims();
+        let good = claims.email.as_str() == email.as_str()
+            && self.now() < claims.expires_at
+            && self.inner.device_keys.issued(|key| device.is_of(key));
+        good.then_some(Known { user_id: claims.user_id, version: claims.credential_version })
+    }
+
+    /// What its client is known by at the next login.
+    pub(super) fn device_token(&self, user: &User) -> DeviceToken {
+        let claims = LinkClaims {
+            user_id: user.id,
+            credential_version: user.credential_version,
+            expires_at: self.now() + DeviceToken::LIFE,
+            email: user.email.clone(),
+        };
+        DeviceToken::sign(&self.inner.device_keys.current, claims)
     }
 
     /// A row that cannot be read shuts out its own account, and looks like no account from outside.
@@ -228,9 +266,6 @@ impl Auth {
         password: Password,
         subject: Subject,
     ) {
-        if self.settings().attempts.is_some() {
-            self.clear_attempts(&user.email, subject).await;
-        }
         if verification == Verification::MatchNeedsRehash {
             let kind = match self.upgrade_hash(user, password).await {
                 Ok(true) => EventKind::PasswordHashUpgraded,
@@ -246,13 +281,6 @@ impl Auth {
         if let Err(error) = self.ports().users.touch_last_login(&key, self.now()).await {
             self.record_fault(subject, &error);
             self.record(subject, EventKind::LastLoginNotWritten);
-        }
-    }
-
-    pub(super) async fn clear_attempts(&self, email: &Email, subject: Subject) {
-        if let Err(error) = self.ports().attempts.clear(self.account_key(email)).await {
-            self.record_fault(subject, &error);
-            self.record(subject, EventKind::AttemptsNotCleared);
         }
     }
 

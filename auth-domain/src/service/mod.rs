@@ -35,7 +35,7 @@ pub use proof::ProofError;
 pub use refresh::{RefreshError, Refreshed};
 pub use register::{RegisterError, RegisterRequest, Registered, Registration};
 pub use request_password_reset::RequestMailError;
-pub use reset_password::{ResetError, ResetRequest};
+pub use reset_password::{PasswordReset, ResetError, ResetRequest};
 pub use sessions::{LogoutError, SessionError, SessionInfo};
 pub use verify_email::VerifyEmailError;
 
@@ -65,6 +65,7 @@ struct Inner {
     settings: Settings,
     limiter_key: Zeroizing<[u8; 32]>,
     reset_keys: Keys,
+    device_keys: Keys,
     email_change_keys: Keys,
     refresh_keys: Keys,
     verification_keys: Keys,
@@ -107,6 +108,12 @@ enum Limited {
     Port(PortError),
 }
 
+/// An attempt at an account's password is not let in.
+enum Blocked {
+    TooManyAttempts { retry_after: Duration },
+    Port(PortError),
+}
+
 /// There is no place to hash in.
 enum Crowded {
     Overloaded { retry_after: Duration },
@@ -114,6 +121,12 @@ enum Crowded {
 }
 
 impl From<PortError> for Limited {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+impl From<PortError> for Blocked {
     fn from(error: PortError) -> Self {
         Self::Port(error)
     }
@@ -184,6 +197,7 @@ impl Auth {
             settings.password_policy.with_context_words([&settings.service_name]);
         let limiter_key = settings.master_secret.derive(Purpose::LimiterKeys);
         let reset_keys = Keys::new(&settings, Purpose::ResetTokens);
+        let device_keys = Keys::new(&settings, Purpose::DeviceTokens);
         let email_change_keys = Keys::new(&settings, Purpose::EmailChangeLinks);
         let refresh_keys = Keys::new(&settings, Purpose::RefreshTokens);
         let verification_keys = Keys::new(&settings, Purpose::VerificationLinks);
@@ -193,6 +207,7 @@ impl Auth {
                 settings,
                 limiter_key,
                 reset_keys,
+                device_keys,
                 email_change_keys,
                 refresh_keys,
                 verification_keys,

@@ -5,9 +5,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::NotCurrent;
-use super::{Auth, Subject, is_corrupt, refuses};
+use super::{Auth, Blocked, Subject, is_corrupt, refuses};
 use crate::ports::Verification;
-use crate::{Attempt, Email, ErrorCode, Password, PortError, RequestContext, TokenRejected, User};
+use crate::{
+    Attempt, AttemptPolicy, CredentialVersion, Email, ErrorCode, EventKind, LimitKey, Password,
+    PortError, RequestContext, TokenRejected, User, UserId,
+};
 
 /// Why a caller did not prove that he is the owner of the account.
 #[derive(Debug, Error)]
@@ -42,6 +45,17 @@ pub enum ProofError {
     WrongPassword,
 }
 
+/// Whose caller proved the present password before, and under which version.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    pub(super) user_id: UserId,
+    pub(super) version: CredentialVersion,
+}
+
+/// The counter that let an attempt in, if attempts are counted.
+#[derive(Clone, Copy)]
+pub(super) struct Counted(Option<LimitKey>);
+
 impl ProofError {
     /// The stable code.
     pub const fn code(&self) -> ErrorCode {
@@ -72,11 +86,14 @@ impl From<NotCurrent> for ProofError {
     }
 }
 
-refuses!(ProofError: Limited::RateLimited, Crowded::Overloaded);
+refuses!(
+    ProofError: Limited::RateLimited, Crowded::Overloaded, Blocked::TooManyAttempts
+);
 
 impl Auth {
-    /// Counts an attempt, verifies once, and clears the attempts on a match: whoever stole a session may
-    /// guess here no more often than a stranger may at login.
+    /// Counts an attempt, verifies once, and clears the attempts on a match. Whoever stole a session may
+    /// guess here no more often than who presents a token of an earlier login may at login: they count
+    /// together.
     pub(super) async fn prove(
         &self,
         user: &User,
@@ -86,9 +103,8 @@ impl Auth {
     ) -> Result<(), ProofError> {
         self.limit_source("prove", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
-        if let Some(retry_after) = self.begin_attempt(&user.email, subject).await? {
-            return Err(ProofError::TooManyAttempts { retry_after });
-        }
+        let known = Some(Known { user_id: user.id, version: user.credential_version });
+        let counted = self.begin_attempt(&user.email, known, subject).await?;
         match slot.verify(password, user.password_hash.clone()).await {
             Ok(Verification::Mismatch) => return Err(ProofError::WrongPassword),
             Ok(Verification::Match | Verification::MatchNeedsRehash) => {}
@@ -98,27 +114,68 @@ impl Auth {
             }
             Err(error) => return Err(error.into()),
         }
-        if self.settings().attempts.is_some() {
-            self.clear_attempts(&user.email, subject).await;
-        }
+        self.clear_attempts(counted, subject).await;
         Ok(())
     }
 
-    /// Counts an attempt at an address's password; the wait, if there is one.
+    /// Counts an attempt at an address's password, before anything is verified. Who is known is counted
+    /// among the known of that version first, and as a stranger once their share is used up.
     pub(super) async fn begin_attempt(
         &self,
         email: &Email,
+        known: Option<Known>,
         subject: Subject,
-    ) -> Result<Option<Duration>, PortError> {
+    ) -> Result<Counted, Blocked> {
         let Some(policy) = &self.settings().attempts else {
-            return Ok(None);
+            return Ok(Counted(None));
         };
+        let (strangers, share) = policy.shares();
+        let mut retry_after = Duration::MAX;
+        if let (Some(known), Some(share)) = (known, share) {
+            let key = self.known_key(known);
+            match self.count_attempt(key, &share, subject).await? {
+                Attempt::Proceed { .. } => return Ok(Counted(Some(key))),
+                Attempt::Wait { retry_after: wait } => retry_after = wait,
+            }
+        }
         let key = self.account_key(email);
+        match self.count_attempt(key, &strangers, subject).await? {
+            Attempt::Proceed { .. } => Ok(Counted(Some(key))),
+            Attempt::Wait { retry_after: wait } => {
+                Err(Blocked::TooManyAttempts { retry_after: retry_after.min(wait) })
+            }
+        }
+    }
+
+    async fn count_attempt(
+        &self,
+        key: LimitKey,
+        policy: &AttemptPolicy,
+        subject: Subject,
+    ) -> Result<Attempt, PortError> {
         let answer = self.ports().attempts.begin(key, self.now(), policy).await;
-        let go_on = Attempt::Proceed { prior: 0 };
-        Ok(match answer.or_else(|error| self.without_counter(subject, error, go_on))? {
-            Attempt::Proceed { .. } => None,
-            Attempt::Wait { retry_after } => Some(retry_after),
-        })
+        answer.or_else(|error| self.without_counter(subject, error, Attempt::Proceed { prior: 0 }))
+    }
+
+    /// A change of credentials starts another counter.
+    fn known_key(&self, known: Known) -> LimitKey {
+        let Known { user_id, version } = known;
+        self.limit_key("known", &format!("{user_id} {}", version.get()))
+    }
+
+    /// After a success: the counter that it was counted by.
+    pub(super) async fn clear_attempts(&self, counted: Counted, subject: Subject) {
+        let Counted(Some(key)) = counted else {
+            return;
+        };
+        if let Err(error) = self.ports().attempts.clear(key).await {
+            self.record_fault(subject, &error);
+            self.record(subject, EventKind::AttemptsNotCleared);
+        }
+    }
+
+    /// After a recovery, or where the account is gone: what strangers tried at its address.
+    pub(super) async fn forget_strangers(&self, email: &Email, subject: Subject) {
+        self.clear_attempts(Counted(Some(self.account_key(email))), subject).await;
     }
 }

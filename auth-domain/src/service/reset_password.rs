@@ -5,8 +5,8 @@ use thiserror::Error;
 use super::{Auth, Subject, is_corrupt, refuses};
 use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
-    ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError, RequestContext,
-    ResetRecord, ResetToken, Timestamp, User,
+    DeviceToken, ErrorCode, EventKind, MailJob, Password, PolicyViolation, PortError,
+    RequestContext, ResetRecord, ResetToken, Timestamp, User,
 };
 
 /// What somebody redeems a reset link with.
@@ -20,6 +20,15 @@ pub struct ResetRequest {
     pub token: ResetToken,
     /// The password to set.
     pub new_password: Password,
+}
+
+/// What a reset gives its client.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PasswordReset {
+    /// What the client presents at the login that follows ([`RequestContext::device`]), so that strangers
+    /// who go on guessing at the account do not keep it out. Logs nobody in.
+    pub device_token: DeviceToken,
 }
 
 /// Why no password was reset.
@@ -85,11 +94,11 @@ impl Auth {
         &self,
         request: ResetRequest,
         context: &RequestContext,
-    ) -> Result<(), ResetError> {
+    ) -> Result<PasswordReset, ResetError> {
         let mut subject = self.subject(Some(request.token.email()), context);
         let outcome = self.try_reset(request, context, &mut subject).await;
         match &outcome {
-            Ok(()) => self.record(subject, EventKind::PasswordReset),
+            Ok(_) => self.record(subject, EventKind::PasswordReset),
             Err(error) => {
                 if let ResetError::Port(fault) = error {
                     self.record_fault(subject, fault);
@@ -105,7 +114,7 @@ impl Auth {
         request: ResetRequest,
         context: &RequestContext,
         subject: &mut Subject,
-    ) -> Result<(), ResetError> {
+    ) -> Result<PasswordReset, ResetError> {
         let ResetRequest { token, new_password } = request;
         self.limit_source("reset", self.settings().limits.reset_per_source, context).await?;
         let record = self.live_record(&token, *subject).await?;
@@ -132,9 +141,10 @@ impl Auth {
         if self.ports().users.update_credentials(update).await? == Update::Stale {
             return Err(ResetError::InvalidToken);
         }
-        self.clear_attempts(&user.email, *subject).await;
-        self.remove_sessions(user.id, record.credential_version.next(), *subject).await;
-        Ok(())
+        let user = User { credential_version: record.credential_version.next(), ..user };
+        self.forget_strangers(&user.email, *subject).await;
+        self.remove_sessions(user.id, user.credential_version, *subject).await;
+        Ok(PasswordReset { device_token: self.device_token(&user) })
     }
 
     /// The newest row of the address, if it is this token's and live. What we never issued is not looked

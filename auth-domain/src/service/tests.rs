@@ -8,6 +8,7 @@ use std::time::Duration;
 mod accounts;
 
 use super::*;
+use crate::link::LinkClaims;
 use crate::ports::*;
 use crate::*;
 
@@ -226,7 +227,7 @@ async fn login(auth: &Auth) -> Result<Login, LoginError> {
     auth.login(LoginRequest { email: email(), password: password() }, &context()).await
 }
 
-async fn reset(auth: &Auth, new_password: &str) -> Result<(), ResetError> {
+async fn reset(auth: &Auth, new_password: &str) -> Result<PasswordReset, ResetError> {
     let new_password = Password::new(new_password).unwrap();
     auth.reset_password(ResetRequest { token: token(), new_password }, &context()).await
 }
@@ -323,6 +324,47 @@ async fn a_good_login_survives_everything_that_fails_after_it() {
     ] {
         assert!(seen.contains(&kind), "{kind:?}");
     }
+}
+
+fn device_of(user: &User, secret: u8) -> DeviceToken {
+    let key = MasterSecret::new([secret; 32]).unwrap().derive(Purpose::DeviceTokens);
+    let claims = LinkClaims {
+        user_id: user.id,
+        credential_version: user.credential_version,
+        expires_at: NOW + Duration::from_secs(1),
+        email: user.email.clone(),
+    };
+    DeviceToken::sign(&key, claims)
+}
+
+/// The attempts in a row that the counters asked of a failing login allow, in their order.
+async fn shares_asked(device: DeviceToken, found: fn() -> Option<User>) -> Vec<u32> {
+    let mut world = World::new();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let asks = Arc::clone(&asked);
+    world.attempts.expect_begin().returning(move |_, _, policy| {
+        asks.lock().unwrap().push(policy.most_in_a_row);
+        Ok(Attempt::Proceed { prior: 0 })
+    });
+    world.finds(move || Ok(found()));
+    world.verifies_once(found().is_some(), || Ok(Verification::Mismatch));
+    let context = context().from_device(Some(device));
+    let request = LoginRequest { email: email(), password: password() };
+    assert!(matches!(world.auth().login(request, &context).await, Err(LoginError::Rejected)));
+    let asked = asked.lock().unwrap();
+    asked.clone()
+}
+
+#[tokio::test]
+async fn who_is_known_is_counted_apart_and_who_is_no_longer_as_a_stranger_before_the_verification()
+{
+    let newer = || Some(User { credential_version: user().credential_version.next(), ..user() });
+    let another = || Some(User { id: UserId::from_entropy_bytes([42; 16]), ..user() });
+    assert_eq!(shares_asked(device_of(&user(), 1), || Some(user())).await, [10]);
+    assert_eq!(shares_asked(device_of(&user(), 1), newer).await, [10, 90]);
+    assert_eq!(shares_asked(device_of(&user(), 1), another).await, [10, 90]);
+    assert_eq!(shares_asked(device_of(&user(), 1), || None).await, [10, 90]);
+    assert_eq!(shares_asked(device_of(&user(), 2), || Some(user())).await, [90]);
 }
 
 #[tokio::test]
