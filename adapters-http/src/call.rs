@@ -57,11 +57,20 @@ impl Call {
 
     /// The body: exactly these fields.
     pub(crate) fn fields(&self, names: &'static [&'static str]) -> Result<Fields, Problem> {
+        self.fields_of(names, 0)
+    }
+
+    /// The body: these fields, of which the last ones may be left out.
+    pub(crate) fn fields_of(
+        &self,
+        names: &'static [&'static str],
+        optional: usize,
+    ) -> Result<Fields, Problem> {
         let body = self.body.as_ref().map_err(|problem| *problem)?;
         if !body::is_plain_json(&self.parts.headers) {
             return Err(Problem::of(&problem::UNSUPPORTED_MEDIA_TYPE));
         }
-        Fields::parse(body, names)
+        Fields::parse(body, names, optional)
     }
 
     /// The body, if there is one: exactly these fields.

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::problem::{self, Problem};
 
-/// The fields of a JSON object of strings: those that were asked for, each once, and no others.
+/// The fields of a JSON object of strings: those that were asked for, each once, and no others. The last
+/// ones may be left out, where that was said.
 ///
 /// Read by hand and not derived, since derived messages quote what was sent, and that may be a password.
 /// Values of a wrong type are skipped without recursion, however deeply they are nested.
@@ -16,10 +17,17 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
+    /// Of the names the last `optional` may be left out, or null.
+    ///
     /// # Errors
     /// The first thing wrong with the body.
-    pub(crate) fn parse(body: &[u8], names: &'static [&'static str]) -> Result<Self, Problem> {
-        let mut found = Found { names, values: vec![None; names.len()], problem: None };
+    pub(crate) fn parse(
+        body: &[u8],
+        names: &'static [&'static str],
+        optional: usize,
+    ) -> Result<Self, Problem> {
+        let required = names.len() - optional;
+        let mut found = Found { names, required, values: vec![None; names.len()], problem: None };
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let read =
             (&mut deserializer).deserialize_map(&mut found).and_then(|()| deserializer.end());
@@ -30,7 +38,7 @@ impl Fields {
         }
     }
 
-    /// The value of one of the names asked for.
+    /// The value of one of the names asked for; empty if it was left out.
     pub(crate) fn take(&mut self, name: &'static str) -> Zeroizing<String> {
         let index = self.names.iter().position(|known| *known == name);
         index.and_then(|index| self.values[index].take()).unwrap_or_default()
@@ -39,6 +47,7 @@ impl Fields {
 
 struct Found {
     names: &'static [&'static str],
+    required: usize,
     values: Vec<Option<Zeroizing<String>>>,
     problem: Option<Problem>,
 }
@@ -55,6 +64,7 @@ impl Found {
                 self.refuse(Problem::of(&problem::FIELD_DUPLICATE).about(name));
             }
             Value::Text(text) => self.values[index] = Some(text),
+            Value::Null if index >= self.required => {}
             Value::Null => self.refuse(Problem::of(&problem::FIELD_MISSING).about(name)),
             Value::Other => self.refuse(Problem::of(&problem::FIELD_WRONG_TYPE).about(name)),
         }
@@ -64,7 +74,7 @@ impl Found {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        match self.values.iter().position(Option::is_none) {
+        match self.values[..self.required].iter().position(Option::is_none) {
             Some(missing) => Err(Problem::of(&problem::FIELD_MISSING).about(self.names[missing])),
             None => Ok(Fields { names: self.names, values: self.values }),
         }
@@ -154,16 +164,34 @@ mod tests {
     use super::*;
 
     fn refused(body: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
-        let parsed = Fields::parse(body, &["email", "password"]);
+        let parsed = Fields::parse(body, &["email", "password"], 0);
         parsed.err().map(|problem| (problem.code(), problem.field()))
     }
 
     #[test]
     fn a_body_of_the_fields_asked_for_is_read() {
         let body = r#" {"password": "p\u0000\uD55C", "email": "e"} "#;
-        let mut fields = Fields::parse(body.as_bytes(), &["email", "password"]).unwrap();
+        let mut fields = Fields::parse(body.as_bytes(), &["email", "password"], 0).unwrap();
         assert_eq!(fields.take("email").as_str(), "e");
         assert_eq!(fields.take("password").as_str(), "p\u{0}\u{d55c}");
+    }
+
+    #[test]
+    fn an_optional_field_may_be_left_out_and_is_otherwise_as_any() {
+        let parse = |body: &str| Fields::parse(body.as_bytes(), &["email", "device_token"], 1);
+        for absent in [r#"{"email":"e"}"#, r#"{"email":"e","device_token":null}"#] {
+            assert_eq!(parse(absent).unwrap().take("device_token").as_str(), "");
+        }
+        let mut fields = parse(r#"{"device_token":"d","email":"e"}"#).unwrap();
+        assert_eq!(fields.take("device_token").as_str(), "d");
+        for (body, code) in [
+            (r#"{"device_token":"d"}"#, "field_missing"),
+            (r#"{"email":null,"device_token":"d"}"#, "field_missing"),
+            (r#"{"email":"e","device_token":1}"#, "field_wrong_type"),
+            (r#"{"email":"e","device_token":"d","device_token":"d"}"#, "field_duplicate"),
+        ] {
+            assert_eq!(parse(body).err().map(|problem| problem.code()), Some(code), "{body}");
+        }
     }
 
     fn all_refused(expected: &[(&str, &'static str, Option<&'static str>)]) {

@@ -89,7 +89,6 @@ async fn who_reset_the_password_logs_in_however_soon_strangers_lock_the_account_
 async fn a_change_of_password_gives_a_token_in_the_place_of_the_one_that_it_ends() {
     let world = world_with([ann(), bob()]).await;
     let session = login(&world, OLD, None).await.unwrap();
-    strangers_lock(&world).await;
     let claims = world.auth.authenticate(session.access_token.expose()).await.unwrap();
     let request = ChangePasswordRequest {
         current_password: Password::new(OLD).unwrap(),
@@ -97,6 +96,7 @@ async fn a_change_of_password_gives_a_token_in_the_place_of_the_one_that_it_ends
     };
     let context = RequestContext::new();
     let changed = world.auth.change_password(&claims, request, &context).await.unwrap();
+    strangers_lock(&world).await;
     assert!(is_locked(&login(&world, NEW, Some(&session.device_token)).await));
     login(&world, NEW, Some(&changed.device_token)).await.unwrap();
 }

@@ -8,9 +8,9 @@ use crate::Timestamp;
 /// each time up to `longest_wait`; after `most_in_a_row` without a success only a password reset opens
 /// the account again (NIST SP 800-63B-4 section 3.2.2: at most 100).
 ///
-/// A tenth of the attempts in a row is kept for clients that proved the account's present password before
-/// (by a [`DeviceToken`](crate::DeviceToken), or by being logged in), with waits of their own: strangers
-/// who use up the rest do not keep the owner out.
+/// A tenth of the attempts in a row is kept for clients that proved the account's present password before,
+/// and present a [`DeviceToken`](crate::DeviceToken) for it: while strangers wait, or used up the rest, the
+/// owner has these, with waits of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptPolicy {
@@ -20,8 +20,8 @@ pub struct AttemptPolicy {
     pub first_wait: Duration,
     /// The wait stops doubling here. Default 1 h, the most that NIST names.
     pub longest_wait: Duration,
-    /// Attempts in a row after which waiting no longer helps. Default 100: 90 by strangers, 10 by clients
-    /// that are known.
+    /// Attempts in a row after which waiting no longer helps. Default 100: 90, and 10 more for
+    /// clients that are known.
     pub most_in_a_row: u32,
 }
 
@@ -83,8 +83,8 @@ impl AttemptPolicy {
         }
     }
 
-    /// The share of strangers, and of clients that are known; too few attempts for both are all of the
-    /// strangers.
+    /// What everybody has, and what clients that are known have besides; too few attempts for both are
+    /// everybody's.
     pub(crate) fn shares(&self) -> (Self, Option<Self>) {
         let most = self.most_in_a_row / 10;
         let known = Self { most_in_a_row: most, free: self.free.min(most), ..*self };
@@ -149,9 +149,9 @@ mod tests {
     fn both_shares_together_are_no_more_than_the_whole() {
         for most_in_a_row in 0..=100 {
             let policy = AttemptPolicy { most_in_a_row, ..AttemptPolicy::default() };
-            let (strangers, known) = policy.shares();
+            let (everybody, known) = policy.shares();
             let known = known.map_or(0, |known| known.most_in_a_row);
-            assert_eq!(strangers.most_in_a_row + known, most_in_a_row);
+            assert_eq!(everybody.most_in_a_row + known, most_in_a_row);
             assert_eq!(known == 0, most_in_a_row < 10);
         }
     }

@@ -63,15 +63,7 @@ const KINDS: [&str; 7] = [
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Job {
-    SignUp {
-        user_id: String,
-        email: String,
-        name: String,
-        /// As a row of the account would keep it.
-        password_hash: String,
-        requested_at_micros: u64,
-        locale: String,
-    },
+    SignUp(Account),
     PasswordReset {
         /// 16 bytes in unpadded base64url.
         id: String,
@@ -104,6 +96,18 @@ enum Job {
         deleted_at_micros: u64,
         locale: String,
     },
+}
+
+/// The account that somebody signed up for.
+#[derive(Serialize, Deserialize)]
+struct Account {
+    user_id: String,
+    email: String,
+    name: String,
+    /// As a row of the account would keep it.
+    password_hash: String,
+    requested_at_micros: u64,
+    locale: String,
 }
 
 /// What a notice tells of.
@@ -153,14 +157,14 @@ impl Eq for MailJob {}
 
 fn written(job: &MailJob) -> Job {
     match job {
-        MailJob::SignUp { sign_up, locale } => Job::SignUp {
+        MailJob::SignUp { sign_up, locale } => Job::SignUp(Account {
             user_id: sign_up.user_id.to_string(),
             email: sign_up.email.as_str().to_owned(),
             name: sign_up.name.as_str().to_owned(),
             password_hash: sign_up.password_hash.expose().to_owned(),
             requested_at_micros: sign_up.at.as_micros(),
             locale: locale.tag().to_owned(),
-        },
+        }),
         MailJob::PasswordReset { id, email, requested_at, locale } => Job::PasswordReset {
             id: Base64UrlUnpadded::encode_string(id.as_bytes()),
             email: email.as_str().to_owned(),
@@ -221,18 +225,10 @@ fn change(
 
 fn parse(job: Job) -> Option<MailJob> {
     Some(match job {
-        Job::SignUp { user_id, email, name, password_hash, requested_at_micros, locale } => {
-            MailJob::SignUp {
-                sign_up: SignUp {
-                    user_id: UserId::parse(&user_id).ok()?,
-                    email: Email::parse(&email).ok()?,
-                    name: DisplayName::parse(&name).ok()?,
-                    password_hash: PasswordHash::from_stored(password_hash),
-                    at: Timestamp::from_micros(requested_at_micros),
-                },
-                locale: Locale::from_tag(&locale)?,
-            }
-        }
+        Job::SignUp(account) => MailJob::SignUp {
+            locale: Locale::from_tag(&account.locale)?,
+            sign_up: sign_up(account)?,
+        },
         Job::PasswordReset { id, email, requested_at_micros, locale } => MailJob::PasswordReset {
             id: job_id(&id)?,
             email: Email::parse(&email).ok()?,
@@ -284,6 +280,16 @@ fn parse(job: Job) -> Option<MailJob> {
                 locale: Locale::from_tag(&locale)?,
             }
         }
+    })
+}
+
+fn sign_up(account: Account) -> Option<SignUp> {
+    Some(SignUp {
+        user_id: UserId::parse(&account.user_id).ok()?,
+        email: Email::parse(&account.email).ok()?,
+        name: DisplayName::parse(&account.name).ok()?,
+        password_hash: PasswordHash::from_stored(account.password_hash),
+        at: Timestamp::from_micros(account.requested_at_micros),
     })
 }
 

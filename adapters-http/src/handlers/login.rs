@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use auth_domain::{Email, LoginRequest, RefreshToken};
+use auth_domain::{DeviceToken, Email, LoginRequest, RefreshToken};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -18,21 +18,28 @@ struct LoggedIn<'a> {
     account: Account,
     #[serde(flatten)]
     tokens: Tokens<'a>,
+    device_token: &'a str,
 }
 
+/// A device token that cannot be read is as good as none: a client that kept a wrong one must not be kept
+/// out by it.
 pub(crate) async fn login(call: Call) -> Result<Response, Problem> {
-    let mut fields = call.fields(&["email", "password"])?;
+    let mut fields = call.fields_of(&["email", "password", "device_token"], 1)?;
+    let device = DeviceToken::parse(&fields.take("device_token")).ok();
+    let context = call.context.clone().from_device(device);
     let request = LoginRequest {
         email: Email::parse_with_spelling(&fields.take("email"))?,
         password: password(&mut fields, "password")?,
     };
-    let login = call.in_time(call.auth().login(request, &call.context)).await?;
+    let login = call.in_time(call.auth().login(request, &context)).await?;
     let compatibility_token = login.compatibility_token.as_ref();
     let tokens = Tokens::new(&login.access_token, login.expires_in, compatibility_token);
     let refresh_token = login.refresh_token.expose();
+    let device_token = login.device_token.expose();
     let answer = LoggedIn {
         account: Account::new(login.user_id, &login.email, &login.name),
         tokens: tokens.refreshed_by(&refresh_token),
+        device_token: &device_token,
     };
     Ok(call.answer(StatusCode::OK, &language::LOGGED_IN, &answer))
 }

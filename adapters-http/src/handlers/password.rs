@@ -1,11 +1,24 @@
 use auth_domain::{ChangePasswordRequest, Email, ResetRequest, ResetToken};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Serialize;
 
 use super::{Tokens, password};
 use crate::call::Call;
 use crate::language;
 use crate::problem::Problem;
+
+#[derive(Serialize)]
+struct PasswordReset<'a> {
+    device_token: &'a str,
+}
+
+#[derive(Serialize)]
+struct PasswordChanged<'a> {
+    #[serde(flatten)]
+    tokens: Tokens<'a>,
+    device_token: &'a str,
+}
 
 pub(crate) async fn forgot(call: Call) -> Result<Response, Problem> {
     let email = Email::parse(&call.fields(&["email"])?.take("email"))?;
@@ -19,9 +32,11 @@ pub(crate) async fn reset(call: Call) -> Result<Response, Problem> {
         token: ResetToken::parse(&fields.take("token"))?,
         new_password: password(&mut fields, "new_password")?,
     };
-    call.to_its_end(async move |auth, context| auth.reset_password(request, &context).await)
+    let reset = call
+        .to_its_end(async move |auth, context| auth.reset_password(request, &context).await)
         .await?;
-    Ok(call.say(StatusCode::OK, &language::PASSWORD_RESET))
+    let answer = PasswordReset { device_token: &reset.device_token.expose() };
+    Ok(call.answer(StatusCode::OK, &language::PASSWORD_RESET, &answer))
 }
 
 pub(crate) async fn change(call: Call) -> Result<Response, Problem> {
@@ -38,5 +53,6 @@ pub(crate) async fn change(call: Call) -> Result<Response, Problem> {
         .await?;
     let compatibility_token = changed.compatibility_token.as_ref();
     let tokens = Tokens::new(&changed.access_token, changed.expires_in, compatibility_token);
-    Ok(call.answer(StatusCode::OK, &language::PASSWORD_CHANGED, &tokens))
+    let answer = PasswordChanged { tokens, device_token: &changed.device_token.expose() };
+    Ok(call.answer(StatusCode::OK, &language::PASSWORD_CHANGED, &answer))
 }

@@ -78,7 +78,7 @@ async fn a_password_is_forgotten_and_reset_in_both_languages() {
         let body = json!({"token": *token, "new_password": NEW}).to_string();
         let reset = client.post_raw("/auth/reset-password", body.clone(), Some(language)).await;
         assert_eq!(reset.status, StatusCode::OK);
-        assert_eq!(reset.json(), json!({"message": done}));
+        assert_eq!(reset.json()["message"], done);
         assert_eq!(reset.header("content-language"), Some(&language[..2]));
         assert_eq!(client.login(NEW).await.status, StatusCode::OK);
         assert_eq!(client.login(OLD).await.code(), (401, "credentials_rejected".into()));

@@ -25,7 +25,8 @@ async fn a_changed_password_ends_the_other_sessions_and_the_own_one_goes_on() {
     assert_eq!(answer.status, StatusCode::OK);
     let body = answer.json();
     let names: Vec<_> = body.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["access_token", "expires_in", "message", "token", "token_type"]);
+    let expected = ["access_token", "device_token", "expires_in", "message", "token", "token_type"];
+    assert_eq!(names, expected);
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
     assert_eq!(body["token"], body["access_token"]);
 
@@ -102,6 +103,25 @@ async fn b5_a_reset_link_from_before_a_change_of_the_password_is_void() {
 }
 
 #[tokio::test]
+async fn a_client_that_kept_its_device_token_logs_in_while_strangers_lock_the_account() {
+    let world = testing();
+    let client = Client::of(&world);
+    client.register().await;
+    let device = client.login(OLD).await.json()["device_token"].clone();
+    while client.login("a wrong guess").await.code().0 == 401 {}
+    let with = async |device: Value| {
+        let body = json!({"email": "ann@example.com", "password": OLD, "device_token": device});
+        client.post("/auth/login", body).await.code()
+    };
+    let locked = (429, "too_many_attempts".to_owned());
+    for none in [Value::Null, json!(""), json!("junk"), json!("A".repeat(10_000))] {
+        assert_eq!(with(none).await, locked);
+    }
+    assert_eq!(with(json!(7)).await, (400, "field_wrong_type".to_owned()));
+    assert_eq!(with(device).await.0, 200);
+}
+
+#[tokio::test]
 async fn a7_a_reset_ends_every_session() {
     let world = testing();
     let client = Client::of(&world);
@@ -109,7 +129,7 @@ async fn a7_a_reset_ends_every_session() {
     let token = reset_token(&world, &client).await;
     let reset = json!({"token": token, "new_password": NEW});
     let answer = client.post("/auth/reset-password", reset).await;
-    assert_eq!(answer.json(), json!({"message": "Your new password is set. Log in with it."}));
+    assert_eq!(answer.json()["message"], "Your new password is set. Log in with it.");
     assert!(!client.is_alive(&session).await);
     assert!(client.is_alive(&Session::of(&client.login(NEW).await)).await);
 }

@@ -177,11 +177,9 @@ impl Auth {
         self.limit_source("login", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
         let known = self.known_device(&email, context);
-        let mut counted = self.begin_attempt(&email, known, *subject).await?;
+        let counted = self.begin_attempt(&email, known, *subject).await?;
         let candidate = self.find_candidate(&email, *subject).await?;
-        if known.is_some_and(|known| !candidate.is(known)) {
-            counted = self.begin_attempt(&email, None, *subject).await?;
-        }
+        counted.check(|known| candidate.is(known))?;
         subject.user_id = candidate.user_id;
         let verified = slot.verify(password.clone(), candidate.stored).await;
         let (user, verification) = match (candidate.user, verified) {

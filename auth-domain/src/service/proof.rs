@@ -52,9 +52,26 @@ pub(super) struct Known {
     pub(super) version: CredentialVersion,
 }
 
-/// The counter that let an attempt in, if attempts are counted.
-#[derive(Clone, Copy)]
-pub(super) struct Counted(Option<LimitKey>);
+/// An attempt that was let in.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counted {
+    /// The counter that let it in, if attempts are counted.
+    by: Option<LimitKey>,
+    /// Whom it was let in as, where strangers wait, and how long they do.
+    as_known: Option<(Known, Duration)>,
+}
+
+impl Counted {
+    /// Refuses who was let in as known, and whose token is not of the account as it is now.
+    pub(super) fn check(self, is: impl FnOnce(Known) -> bool) -> Result<(), Blocked> {
+        match self.as_known {
+            Some((known, retry_after)) if !is(known) => {
+                Err(Blocked::TooManyAttempts { retry_after })
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 impl ProofError {
     /// The stable code.
@@ -91,9 +108,8 @@ refuses!(
 );
 
 impl Auth {
-    /// Counts an attempt, verifies once, and clears the attempts on a match. Whoever stole a session may
-    /// guess here no more often than who presents a token of an earlier login may at login: they count
-    /// together.
+    /// Counts an attempt, verifies once, and clears the attempts on a match: whoever stole a session may
+    /// guess here no more often than a stranger may at login.
     pub(super) async fn prove(
         &self,
         user: &User,
@@ -103,8 +119,7 @@ impl Auth {
     ) -> Result<(), ProofError> {
         self.limit_source("prove", self.settings().limits.login_per_source, context).await?;
         let slot = self.reserve_hash()?;
-        let known = Some(Known { user_id: user.id, version: user.credential_version });
-        let counted = self.begin_attempt(&user.email, known, subject).await?;
+        let counted = self.begin_attempt(&user.email, None, subject).await?;
         match slot.verify(password, user.password_hash.clone()).await {
             Ok(Verification::Mismatch) => return Err(ProofError::WrongPassword),
             Ok(Verification::Match | Verification::MatchNeedsRehash) => {}
@@ -118,8 +133,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Counts an attempt at an address's password, before anything is verified. Who is known is counted
-    /// among the known of that version first, and as a stranger once their share is used up.
+    /// Counts an attempt at an address's password, before anything is verified. Who is known has a share of
+    /// attempts besides, for when those of everybody are used up.
     pub(super) async fn begin_attempt(
         &self,
         email: &Email,
@@ -127,22 +142,24 @@ impl Auth {
         subject: Subject,
     ) -> Result<Counted, Blocked> {
         let Some(policy) = &self.settings().attempts else {
-            return Ok(Counted(None));
+            return Ok(Counted::default());
         };
-        let (strangers, share) = policy.shares();
-        let mut retry_after = Duration::MAX;
-        if let (Some(known), Some(share)) = (known, share) {
-            let key = self.known_key(known);
-            match self.count_attempt(key, &share, subject).await? {
-                Attempt::Proceed { .. } => return Ok(Counted(Some(key))),
-                Attempt::Wait { retry_after: wait } => retry_after = wait,
-            }
-        }
+        let (everybody, share) = policy.shares();
         let key = self.account_key(email);
-        match self.count_attempt(key, &strangers, subject).await? {
-            Attempt::Proceed { .. } => Ok(Counted(Some(key))),
+        let Attempt::Wait { retry_after } = self.count_attempt(key, &everybody, subject).await?
+        else {
+            return Ok(Counted { by: Some(key), as_known: None });
+        };
+        let (Some(known), Some(share)) = (known, share) else {
+            return Err(Blocked::TooManyAttempts { retry_after });
+        };
+        let key = self.known_key(known);
+        match self.count_attempt(key, &share, subject).await? {
+            Attempt::Proceed { .. } => {
+                Ok(Counted { by: Some(key), as_known: Some((known, retry_after)) })
+            }
             Attempt::Wait { retry_after: wait } => {
-                Err(Blocked::TooManyAttempts { retry_after: retry_after.min(wait) })
+                Err(Blocked::TooManyAttempts { retry_after: wait.min(retry_after) })
             }
         }
     }
@@ -157,7 +174,7 @@ impl Auth {
         answer.or_else(|error| self.without_counter(subject, error, Attempt::Proceed { prior: 0 }))
     }
 
-    /// A change of credentials starts another counter.
+    /// The counter of a share. A change of credentials starts another.
     fn known_key(&self, known: Known) -> LimitKey {
         let Known { user_id, version } = known;
         self.limit_key("known", &format!("{user_id} {}", version.get()))
@@ -165,7 +182,7 @@ impl Auth {
 
     /// After a success: the counter that it was counted by.
     pub(super) async fn clear_attempts(&self, counted: Counted, subject: Subject) {
-        let Counted(Some(key)) = counted else {
+        let Some(key) = counted.by else {
             return;
         };
         if let Err(error) = self.ports().attempts.clear(key).await {
@@ -176,6 +193,7 @@ impl Auth {
 
     /// After a recovery, or where the account is gone: what strangers tried at its address.
     pub(super) async fn forget_strangers(&self, email: &Email, subject: Subject) {
-        self.clear_attempts(Counted(Some(self.account_key(email))), subject).await;
+        let counted = Counted { by: Some(self.account_key(email)), as_known: None };
+        self.clear_attempts(counted, subject).await;
     }
 }

@@ -337,34 +337,47 @@ fn device_of(user: &User, secret: u8) -> DeviceToken {
     DeviceToken::sign(&key, claims)
 }
 
-/// The attempts in a row that the counters asked of a failing login allow, in their order.
-async fn shares_asked(device: DeviceToken, found: fn() -> Option<User>) -> Vec<u32> {
-    let mut world = World::new();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let asks = Arc::clone(&asked);
+/// What a login while everybody waits a minute comes to, and whether its password was verified.
+async fn login_of_the_known(device: DeviceToken, found: fn() -> Option<User>) -> (ErrorCode, bool) {
+    let (mut world, wait) = (World::new(), Duration::from_mins(1));
     world.attempts.expect_begin().returning(move |_, _, policy| {
-        asks.lock().unwrap().push(policy.most_in_a_row);
-        Ok(Attempt::Proceed { prior: 0 })
+        let is_share = policy.most_in_a_row == 10;
+        Ok(if is_share {
+            Attempt::Proceed { prior: 0 }
+        } else {
+            Attempt::Wait { retry_after: wait }
+        })
     });
-    world.finds(move || Ok(found()));
-    world.verifies_once(found().is_some(), || Ok(Verification::Mismatch));
+    world.users.expect_find_by_email().returning(move |_| Ok(found()));
+    let verified = Arc::new(Mutex::new(false));
+    let verifies = Arc::clone(&verified);
+    world.hasher.expect_reserve().once().returning(move || {
+        let (mut slot, verifies) = (MockHashSlot::new(), Arc::clone(&verifies));
+        slot.expect_verify().returning(move |_, _| {
+            *verifies.lock().unwrap() = true;
+            Ok(Verification::Mismatch)
+        });
+        Ok(Reservation::Slot(Box::new(slot)))
+    });
     let context = context().from_device(Some(device));
     let request = LoginRequest { email: email(), password: password() };
-    assert!(matches!(world.auth().login(request, &context).await, Err(LoginError::Rejected)));
-    let asked = asked.lock().unwrap();
-    asked.clone()
+    let error = world.auth().login(request, &context).await.unwrap_err();
+    let verified = *verified.lock().unwrap();
+    (error.code(), verified)
 }
 
 #[tokio::test]
-async fn who_is_known_is_counted_apart_and_who_is_no_longer_as_a_stranger_before_the_verification()
-{
+async fn while_strangers_wait_only_the_owner_of_a_token_of_this_version_is_verified() {
     let newer = || Some(User { credential_version: user().credential_version.next(), ..user() });
     let another = || Some(User { id: UserId::from_entropy_bytes([42; 16]), ..user() });
-    assert_eq!(shares_asked(device_of(&user(), 1), || Some(user())).await, [10]);
-    assert_eq!(shares_asked(device_of(&user(), 1), newer).await, [10, 90]);
-    assert_eq!(shares_asked(device_of(&user(), 1), another).await, [10, 90]);
-    assert_eq!(shares_asked(device_of(&user(), 1), || None).await, [10, 90]);
-    assert_eq!(shares_asked(device_of(&user(), 2), || Some(user())).await, [90]);
+    let disabled = || Some(User { disabled: true, ..user() });
+    let blocked = (ErrorCode::TooManyAttempts, false);
+    let let_in = (ErrorCode::CredentialsRejected, true);
+    assert_eq!(login_of_the_known(device_of(&user(), 1), || Some(user())).await, let_in);
+    for found in [newer, another, disabled, || None] {
+        assert_eq!(login_of_the_known(device_of(&user(), 1), found).await, blocked);
+    }
+    assert_eq!(login_of_the_known(device_of(&user(), 2), || Some(user())).await, blocked);
 }
 
 #[tokio::test]
