@@ -325,6 +325,19 @@ mod tests {
         Timestamp::from_micros(1_700_000_000_000_000 + micros)
     }
 
+    fn sign_up() -> MailJob {
+        MailJob::SignUp {
+            sign_up: SignUp {
+                user_id: UserId::from_entropy_bytes([0; 16]),
+                email: ann(),
+                name: DisplayName::parse("Ann").unwrap(),
+                password_hash: PasswordHash::from_stored("$argon2id$v=19$..."),
+                at: at(7),
+            },
+            locale: Locale::Ko,
+        }
+    }
+
     #[test]
     fn the_bytes_of_each_kind_are_the_same_for_ever() {
         let id: [u8; 16] = std::array::from_fn(|i| i as u8);
@@ -369,18 +382,8 @@ mod tests {
             deleted_at: at(6),
             locale: Locale::Ko,
         };
-        let sign_up = MailJob::SignUp {
-            sign_up: SignUp {
-                user_id,
-                email: ann(),
-                name: DisplayName::parse("Ann").unwrap(),
-                password_hash: PasswordHash::from_stored("$argon2id$v=19$..."),
-                at: at(7),
-            },
-            locale: Locale::Ko,
-        };
         for (job, text) in [
-            (sign_up, SIGN_UP),
+            (sign_up(), SIGN_UP),
             (reset, RESET),
             (changed, CHANGED),
             (verify, VERIFY),

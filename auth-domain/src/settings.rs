@@ -113,6 +113,9 @@ pub struct RateLimits {
     /// Logins from one source, and as many proofs of a password by who is logged in. Default 60 a minute:
     /// stuffing from one address is slow, and the waits of [`AttemptPolicy`] bind each account besides.
     pub login_per_source: Option<RateLimit>,
+    /// Logins of everybody together. Default 60,000 a minute: bounds what a botnet can try where more
+    /// machines hash than one, beyond which the hasher's own queue is full.
+    pub logins_global: Option<RateLimit>,
     /// Mails of each kind to one address, and requests of one account for another address. Default 5 an
     /// hour (OWASP Forgot Password: no flooding of a mailbox).
     pub mails_per_address: Option<RateLimit>,
@@ -123,6 +126,9 @@ pub struct RateLimits {
     pub refresh_per_source: Option<RateLimit>,
     /// Sign-ups from one source. Default 100 an hour.
     pub register_per_source: Option<RateLimit>,
+    /// Sign-ups of everybody together. Default 10,000 an hour, as the mails that they cause: bounds what a
+    /// botnet can make us store.
+    pub registrations_global: Option<RateLimit>,
     /// Uses of mailed links from one source, for each kind. Default 100 an hour.
     pub reset_per_source: Option<RateLimit>,
     /// Requests for mails with a link from one source, for each kind. Default 30 an hour.
@@ -134,10 +140,12 @@ impl Default for RateLimits {
         let hour = Duration::from_hours(1);
         Self {
             login_per_source: Some(RateLimit::new(60, Duration::from_mins(1))),
+            logins_global: Some(RateLimit::new(60_000, Duration::from_mins(1))),
             mails_per_address: Some(RateLimit::new(5, hour)),
             mails_global: Some(RateLimit::new(10_000, hour)),
             refresh_per_source: Some(RateLimit::new(600, Duration::from_mins(1))),
             register_per_source: Some(RateLimit::new(100, hour)),
+            registrations_global: Some(RateLimit::new(10_000, hour)),
             reset_per_source: Some(RateLimit::new(100, hour)),
             reset_request_per_source: Some(RateLimit::new(30, hour)),
         }
@@ -150,10 +158,12 @@ impl RateLimits {
     pub const fn danger_off() -> Self {
         Self {
             login_per_source: None,
+            logins_global: None,
             mails_per_address: None,
             mails_global: None,
             refresh_per_source: None,
             register_per_source: None,
+            registrations_global: None,
             reset_per_source: None,
             reset_request_per_source: None,
         }

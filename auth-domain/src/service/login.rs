@@ -66,8 +66,8 @@ pub enum LoginError {
     /// An adapter failed.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Too many logins from this source.
-    #[error("too many logins from one source")]
+    /// Too many logins from this source, or from everybody.
+    #[error("too many logins from one source, or from everybody")]
     RateLimited {
         /// When to try again.
         retry_after: Duration,
@@ -174,7 +174,9 @@ impl Auth {
         failure: &mut Option<LoginFailure>,
     ) -> Result<Login, LoginError> {
         let LoginRequest { email, password } = request;
-        self.limit_source("login", self.settings().limits.login_per_source, context).await?;
+        let limits = &self.settings().limits;
+        self.limit_source("login", limits.login_per_source, context).await?;
+        self.limit_everybody("login", limits.logins_global, context).await?;
         let slot = self.reserve_hash()?;
         let known = self.known_device(&email, context);
         let counted = self.begin_attempt(&email, known, *subject).await?;

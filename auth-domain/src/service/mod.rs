@@ -313,6 +313,25 @@ impl Auth {
             return Ok(());
         };
         let key = self.limit_key(purpose, &SourceKey::new(source).text());
+        self.limit(key, limit, context).await
+    }
+
+    /// Counts a hit of everybody, after that of its source: what one source is denied does not count.
+    async fn limit_everybody(
+        &self,
+        purpose: &str,
+        limit: Option<RateLimit>,
+        context: &RequestContext,
+    ) -> Result<(), Limited> {
+        self.limit(self.limit_key("everybody", purpose), limit, context).await
+    }
+
+    async fn limit(
+        &self,
+        key: LimitKey,
+        limit: Option<RateLimit>,
+        context: &RequestContext,
+    ) -> Result<(), Limited> {
         match self.hit(key, limit, self.subject(None, context)).await? {
             RateDecision::Allow => Ok(()),
             RateDecision::Deny { retry_after } => Err(Limited::RateLimited { retry_after }),

@@ -67,8 +67,8 @@ pub enum RegisterError {
     /// An adapter failed. Whether the account was made is not known.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Too many sign-ups from this source.
-    #[error("too many sign-ups from one source")]
+    /// Too many sign-ups from this source, or from everybody.
+    #[error("too many sign-ups from one source, or from everybody")]
     RateLimited {
         /// When to try again.
         retry_after: Duration,
@@ -142,7 +142,9 @@ impl Auth {
         subject: Subject,
     ) -> Result<Registration, RegisterError> {
         let RegisterRequest { email, password, name } = request;
-        self.limit_source("register", self.settings().limits.register_per_source, context).await?;
+        let limits = &self.settings().limits;
+        self.limit_source("register", limits.register_per_source, context).await?;
+        self.limit_everybody("register", limits.registrations_global, context).await?;
         self.settings().password_policy.check(&password, &email, &name)?;
         let sign_up = SignUp {
             user_id: UserId::from_entropy_bytes(self.entropy()?),

@@ -98,6 +98,8 @@ impl World {
         let secret = MasterSecret::new([1; 32]).unwrap();
         let base = LinkBase::parse("https://example.com/reset").unwrap();
         let mut settings = Settings::new(secret, base, "Example");
+        settings.limits.logins_global = None;
+        settings.limits.registrations_global = None;
         change(&mut settings);
         Auth::new(ports, settings).unwrap()
     }
@@ -324,6 +326,37 @@ async fn a_good_login_survives_everything_that_fails_after_it() {
     ] {
         assert!(seen.contains(&kind), "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn everybody_together_is_limited_and_what_a_source_is_denied_is_not_counted_for_all() {
+    let one = RateLimit::new(1, Duration::from_secs(1));
+    for (denied, hits) in [(RateLimits::default().login_per_source.unwrap(), 1), (one, 2)] {
+        let mut world = World::new();
+        let retry_after = Duration::from_secs(7);
+        world.limiter.expect_hit().times(hits).returning(move |_, limit, _| {
+            let deny = RateDecision::Deny { retry_after };
+            Ok(if limit == denied { deny } else { RateDecision::Allow })
+        });
+        let auth = world.auth_with(|settings| settings.limits.logins_global = Some(one));
+        let request = LoginRequest { email: email(), password: password() };
+        let outcome = auth.login(request, &sourced()).await;
+        assert!(
+            matches!(outcome, Err(LoginError::RateLimited { retry_after: r }) if r == retry_after)
+        );
+    }
+}
+
+#[tokio::test]
+async fn sign_ups_of_everybody_together_are_limited_before_anything_is_hashed() {
+    let mut world = World::new();
+    let deny = RateDecision::Deny { retry_after: Duration::from_secs(7) };
+    world.limiter.expect_hit().once().returning(move |_, _, _| Ok(deny));
+    let one = Some(RateLimit::new(1, Duration::from_secs(1)));
+    let request = RegisterRequest { email: email(), password: password(), name: user().name };
+    let auth = world.auth_with(|settings| settings.limits.registrations_global = one);
+    let error = auth.register(request, &context()).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::RateLimited);
 }
 
 fn device_of(user: &User, secret: u8) -> DeviceToken {
