@@ -34,7 +34,11 @@ pub struct MailWorker {
     senders: Arc<Semaphore>,
 }
 
-/// Tries of a job, the first at once: with the pauses between them about an hour, after which a reset
+/// A job is first tried at a moment of less than this, drawn by lot: what is done for a known address, and
+/// not for an unknown one, then falls into no moment that its request chose, and no next request is slower
+/// for it.
+const LOT: Duration = Duration::from_millis(500);
+/// Tries of a job: with the pauses between them about an hour, after which a reset
 /// link is dead anyway.
 const TRIES: u32 = 20;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -151,6 +155,11 @@ fn is_lost(ended: &Result<bool, JoinError>) -> bool {
     !matches!(ended, Ok(true))
 }
 
+/// Without randomness at the end of the lot: late and alike is good enough for a mail.
+fn drawn() -> Duration {
+    LOT.mul_f64(f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX))
+}
+
 /// One job on its way.
 struct Sending {
     auth: Auth,
@@ -163,6 +172,7 @@ impl Sending {
     async fn until_done(mut self, queued: QueuedJob) -> bool {
         let QueuedJob { job, place: _place } = queued;
         let mut pause = FIRST_PAUSE;
+        self.wait(drawn()).await;
         for _ in 0..TRIES {
             let last_chance = *self.stop.borrow();
             if self.try_once(&job).await {
@@ -171,13 +181,19 @@ impl Sending {
             if last_chance {
                 return false;
             }
-            tokio::select! {
-                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-                _ = self.stop.wait_for(|stopped| *stopped) => {}
-            }
+            self.wait(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         tracing::warn!(target: "auth", "a mail job was tried {TRIES} times and is given up");
         true
+    }
+
+    /// Unless the worker is stopped.
+    async fn wait(&mut self, pause: Duration) {
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = self.stop.wait_for(|stopped| *stopped) => {}
+        }
     }
 
     async fn try_once(&self, job: &MailJob) -> bool {

@@ -121,7 +121,7 @@ async fn a_stop_tries_a_waiting_job_once_more_and_says_what_is_lost() {
         testing.mailbox.fail_next([fault]);
         let (stop, worker) = run(worker, &testing);
         forget(&testing).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(510)).await;
         if fault == MailFault::Transient {
             testing.mailbox.fail_next([MailFault::Transient]);
         }

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use auth_domain::ports::{Clock, MailQueue};
 use auth_domain::{Auth, DeliveryError, MailJob, PortError, Timestamp};
 use futures_util::FutureExt as _;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -26,13 +25,12 @@ use crate::store::{Database, SqlStore};
 /// [the deadline](crate::SqlSettings::deadline) sends again what another is sending. A clock set back delays
 /// what waits by two hours at most.
 ///
-/// Each job is one row of the same shape, whatever it is about; it holds an address and no secret. It is
-/// removed once it is done.
+/// Each job is one row of the same shape, whatever it is about; it holds an address, and of a private sign-up
+/// the hash of its password. It is removed once it is done.
 #[derive(Clone)]
 pub struct SqlMailQueue {
     store: SqlStore,
     clock: Arc<dyn Clock>,
-    queued: Arc<Notify>,
 }
 
 /// Does the jobs of a [`SqlMailQueue`], whichever process queued them. Any number of workers may run.
@@ -46,8 +44,9 @@ const NOTE: &str = "mail_worker.note";
 
 /// Jobs that are being sent at once; more would only make a struggling mail service struggle more.
 const SENDERS: usize = 4;
-/// How soon a worker sees what another process queued.
-const POLL: Duration = Duration::from_secs(1);
+/// How often an idle worker looks for jobs. Nobody wakes it: what it does for a known address, and not for
+/// an unknown one, then falls into no moment that a request chose, and no next request is slower for it.
+const POLL: Duration = Duration::from_millis(500);
 const LONGEST_DELIVERY: Duration = Duration::from_secs(45);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
@@ -86,7 +85,7 @@ const TAKE_FROM_SQLITE: &str = claim!("");
 impl SqlMailQueue {
     /// A queue in the tables of `store`. The clock says when a job is due.
     pub fn new(store: SqlStore, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, queued: Arc::default() }
+        Self { store, clock }
     }
 
     /// A worker that is woken by what this queue and its clones take, and looks each second for what others
@@ -103,9 +102,7 @@ impl MailQueue for SqlMailQueue {
             .bind(operation_id())
             .bind(text(&job.to_json()))
             .bind(time(self.clock.now()));
-        self.store.run(ENQUEUE, statement).await?;
-        self.queued.notify_one();
-        Ok(())
+        self.store.run(ENQUEUE, statement).await.map(drop)
     }
 }
 
@@ -159,7 +156,6 @@ impl SqlMailWorker {
                 biased;
                 () = &mut stop => break,
                 Some(_) = running.join_next() => {}
-                () = self.queue.queued.notified(), if has_room => {}
                 () = sleep(pause), if has_room => {}
             }
         }

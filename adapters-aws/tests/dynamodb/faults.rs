@@ -186,7 +186,7 @@ async fn a_table_that_throttles_for_ever_is_told_within_the_deadline_and_nothing
         let met = world.proxy.passed().len() > call;
         world.proxy.plan(|_, _| Fate::Untouched);
         match outcome {
-            Ok(()) => world.login(NEW).await.map(drop).unwrap(),
+            Ok(_) => world.login(NEW).await.map(drop).unwrap(),
             Err(ResetError::Port(error)) => {
                 assert_throttled(&error, call);
                 world.login(OLD).await.map(drop).unwrap();

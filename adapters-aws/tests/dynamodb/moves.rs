@@ -317,7 +317,7 @@ async fn of_a_move_and_a_reset_that_race_one_is_made() {
             Box::pin(async move { mover.move_by(&link).await.is_ok() }),
             Box::pin(async move {
                 match resetter.reset(&reset).await {
-                    Ok(()) => true,
+                    Ok(_) => true,
                     Err(ResetError::InvalidToken) => false,
                     Err(error) => panic!("{error}"),
                 }

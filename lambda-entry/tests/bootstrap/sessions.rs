@@ -35,12 +35,12 @@ fn names(body: &Value) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn a_login_keeps_the_fields_of_the_installed_app_and_adds_a_refresh_token() {
+async fn a_login_keeps_the_fields_of_the_installed_app_and_adds_what_came_since() {
     let world = World::start().await;
     assert_eq!(world.register("ann@example.com").await.status, 201);
     let login = world.login("ann@example.com", PASSWORD).await;
     let before = ["message", "user_id", "email", "name", "token"];
-    let since = ["access_token", "token_type", "expires_in", "refresh_token"];
+    let since = ["access_token", "token_type", "expires_in", "refresh_token", "device_token"];
     assert_eq!(names(&login.body), before.into_iter().chain(since).collect());
 }
 
