@@ -8,10 +8,10 @@ use adapters_local::memory::MailFault;
 use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy, Testing, testing, testing_with};
 use auth_domain::ports::{Insert, ResetTokenStore, UserStore};
 use auth_domain::{
-    CredentialVersion, Delivery, DisplayName, Email, EventKind, Login, LoginError, LoginRequest,
-    Password, PasswordHash, PasswordReset, RegisterError, RegisterRequest, Registered,
-    Registration, RequestContext, ResetError, ResetRequest, ResetToken, SkipReason, Timestamp,
-    User, UserId,
+    AddressesInEvents, CredentialVersion, Delivery, DisplayName, Email, EventKind, Login,
+    LoginError, LoginRequest, Password, PasswordHash, PasswordReset, RegisterError,
+    RegisterRequest, Registered, Registration, RequestContext, ResetError, ResetRequest,
+    ResetToken, SkipReason, Timestamp, User, UserId,
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
 
@@ -282,4 +282,18 @@ async fn no_secret_is_kept_recorded_or_shown() {
     assert!(!user.password_hash.unwrap().expose().contains(OLD));
     let accounts = world.events.all().into_iter().filter_map(|event| event.account);
     assert!(accounts.map(|key| *key.as_bytes()).all(|key| !key.starts_with(b"ann@")));
+}
+
+#[tokio::test]
+async fn events_name_an_address_by_a_hash_or_not_at_all() {
+    for (setting, named) in [(AddressesInEvents::Hashed, true), (AddressesInEvents::Omitted, false)]
+    {
+        let world = testing_with(|_, settings| settings.addresses_in_events = setting);
+        register(&world, OLD).await.unwrap();
+        let _ = login(&world, "a wrong guess").await;
+        let events = world.events.all();
+        assert_eq!(events.len(), 2);
+        assert!(events.iter().all(|event| event.account.is_some() == named));
+        assert!(!format!("{events:?}").contains("ann@"));
+    }
 }

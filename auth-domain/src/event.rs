@@ -16,7 +16,8 @@ pub struct AuthEvent {
     pub kind: EventKind,
     /// The account, where one was found.
     pub user_id: Option<UserId>,
-    /// The address that was named, under the limiter key: the same for known and unknown addresses.
+    /// The address that was named, under the limiter key: the same for known and unknown addresses. `None`
+    /// where none was, or [`Settings::addresses_in_events`](crate::Settings::addresses_in_events) says so.
     pub account: Option<LimitKey>,
     /// The client's address.
     pub source: Option<IpAddr>,

@@ -82,8 +82,8 @@ pub use session::{
     UserAgent,
 };
 pub use settings::{
-    EmailVerification, FailurePolicy, Ports, RateLimits, RegistrationMode, Settings, SettingsError,
-    TokenCheck,
+    AddressesInEvents, EmailVerification, FailurePolicy, Ports, RateLimits, RegistrationMode,
+    Settings, SettingsError, TokenCheck,
 };
 pub use time::Timestamp;
 pub use token::{Claims, SignedToken, TokenRejected};

@@ -65,6 +65,18 @@ pub enum FailurePolicy {
     Refuse,
 }
 
+/// What events say of the address that a call named. Never the address itself: whoever may know it looks
+/// the account up by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressesInEvents {
+    /// An HMAC of it under a key of the master secret: the calls about one address can be told to belong
+    /// together, whether or not it has an account.
+    Hashed,
+    /// Nothing.
+    Omitted,
+}
+
 /// What [`Auth::authenticate`](crate::Auth::authenticate) looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,6 +189,8 @@ pub struct Settings {
     /// How long an access token is good for. Default 15 min: that is how long a stolen one works where
     /// [`TokenCheck::TokenOnly`] is chosen. At most 24 h.
     pub access_token_life: Duration,
+    /// What events say of addresses. Default [`AddressesInEvents::Hashed`].
+    pub addresses_in_events: AddressesInEvents,
     /// How guesses at one account are slowed down; `None` lets everyone guess (development only).
     pub attempts: Option<AttemptPolicy>,
     /// How long a token of [`Ports::compatibility_issuer`] is good for. Default 7 d.
@@ -263,6 +277,7 @@ impl Settings {
     pub fn new(master_secret: MasterSecret, reset_link_base: LinkBase, service_name: &str) -> Self {
         Self {
             access_token_life: Duration::from_mins(15),
+            addresses_in_events: AddressesInEvents::Hashed,
             attempts: Some(AttemptPolicy::default()),
             compatibility_token_life: Duration::from_hours(7 * 24),
             email_change_link_base: reset_link_base.sibling("confirm-email"),

@@ -45,9 +45,9 @@ use crate::ports::{
 };
 use crate::rate::hmac_sha256;
 use crate::{
-    AccountCall, AuthEvent, Claims, Email, ErrorCode, EventKind, FailurePolicy, LimitKey,
-    PortError, PortErrorKind, Ports, Purpose, RateLimit, RequestContext, Settings, SettingsError,
-    SourceKey, Timestamp, User, UserId,
+    AccountCall, AddressesInEvents, AuthEvent, Claims, Email, ErrorCode, EventKind, FailurePolicy,
+    LimitKey, PortError, PortErrorKind, Ports, Purpose, RateLimit, RequestContext, Settings,
+    SettingsError, SourceKey, Timestamp, User, UserId,
 };
 
 /// The use cases, over the adapters of [`Ports`] and the choices of [`Settings`]. Cheap to clone; a
@@ -243,11 +243,11 @@ impl Auth {
     }
 
     fn subject(&self, email: Option<&Email>, context: &RequestContext) -> Subject {
-        Subject {
-            user_id: None,
-            account: email.map(|email| self.account_key(email)),
-            source: context.source,
-        }
+        let account = match self.settings().addresses_in_events {
+            AddressesInEvents::Hashed => email.map(|email| self.account_key(email)),
+            AddressesInEvents::Omitted => None,
+        };
+        Subject { user_id: None, account, source: context.source }
     }
 
     fn subject_of(&self, claims: &Claims, context: &RequestContext) -> Subject {
