@@ -160,6 +160,11 @@ impl Composition {
         settings.previous_master_secret = other;
         settings.registration = self.settings.registration;
         settings.token_check = self.settings.token_check;
+        if self.settings.source_limits == SourceLimits::DynamoDb {
+            // Of one key DynamoDB writes a thousand times a second at most; API Gateway throttles everybody.
+            settings.limits.logins_global = None;
+            settings.limits.registrations_global = None;
+        }
         if let Some(contact) = &self.settings.support_contact {
             let templates = DefaultTemplates::new(service_name).with_support_contact(contact);
             settings.templates = Arc::new(templates);
