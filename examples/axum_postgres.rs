@@ -134,6 +134,7 @@ fn accounts(
     let verifier = JwtVerifier::from_masters(&secret, None, profile.clone())?;
     let ports = Ports {
         attempts: Arc::new(store.clone()),
+        breached_passwords: None, // `adapters_local::HibpRange` asks Have I Been Pwned
         clock: Arc::new(SystemClock::new()),
         compatibility_issuer: None,
         entropy: Arc::clone(&entropy) as _,

@@ -233,6 +233,7 @@ async fn compose(
         .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
     let ports = Ports {
         attempts: stores.attempts,
+        breached_passwords: None,
         clock: Arc::new(SystemClock::new()),
         compatibility_issuer: compatibility_issuer(arguments)?,
         entropy,

@@ -95,6 +95,9 @@ rows! {
     NAME_INVALID = "name_invalid", BAD_REQUEST,
         "The name is empty, too long or has characters that cannot be shown.",
         "이름이 비어 있거나 너무 길거나 사용할 수 없는 문자를 포함합니다.";
+    PASSWORD_BREACHED = "password_breached", BAD_REQUEST,
+        "This password is in a list of leaked passwords, which attackers try first. Choose another.",
+        "유출된 비밀번호 목록에 있어 공격자가 먼저 시도하는 비밀번호입니다. 다른 비밀번호를 사용하세요.";
     PASSWORD_COMMON = "password_common", BAD_REQUEST,
         "This password is one of the first that are guessed. Choose another.",
         "너무 흔한 비밀번호입니다. 다른 비밀번호를 사용하세요.";

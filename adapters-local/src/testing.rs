@@ -70,6 +70,7 @@ pub fn testing_with(change: impl FnOnce(&mut Ports, &mut Settings)) -> Testing {
     let users = Arc::new(MemoryUsers::new());
     let mut ports = Ports {
         attempts: Arc::new(MemoryAttempts::new()),
+        breached_passwords: None,
         clock: Arc::clone(&clock) as _,
         compatibility_issuer: None,
         entropy: Arc::new(OsEntropy::new()),

@@ -32,6 +32,7 @@ const fn is_fault(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::PortFailed { .. }
+            | EventKind::BreachCheckUnavailable
             | EventKind::LimitsUnavailable
             | EventKind::AttemptsNotCleared
             | EventKind::LastLoginNotWritten

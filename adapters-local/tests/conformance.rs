@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use adapters_local::memory::{
-    MemoryAttempts, MemoryRateLimiter, MemoryResetTokens, MemorySessions, MemoryUsers,
+    MemoryAttempts, MemoryBreachedPasswords, MemoryRateLimiter, MemoryResetTokens, MemorySessions,
+    MemoryUsers,
 };
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, InsecureInstantHasher, JwtIssuer, JwtVerifier, OsEntropy,
@@ -47,6 +48,20 @@ mod memory_attempts {
         test: tokio::test(flavor = "multi_thread", worker_threads = 4),
         spawn: tokio::spawn,
         adapter: Arc::new(MemoryAttempts::new()),
+    }
+}
+
+mod memory_breached_passwords {
+    use super::*;
+    use auth_domain::Password;
+    use auth_domain::conformance::breached_passwords::HELD;
+
+    auth_domain::breached_passwords_conformance! {
+        test: tokio::test,
+        adapter: {
+            let held = HELD.map(|held| Password::new(held).unwrap());
+            Arc::new(MemoryBreachedPasswords::new(held))
+        },
     }
 }
 

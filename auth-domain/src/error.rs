@@ -132,6 +132,8 @@ error_codes! {
     NameInvalid = "name_invalid",
     /// More logins at once than the machine can hash.
     Overloaded = "overloaded",
+    /// The password is known to have leaked.
+    PasswordBreached = "password_breached",
     /// The password is among those guessed first.
     PasswordCommon = "password_common",
     /// The password is the account's or the service's own word.

@@ -43,6 +43,8 @@ pub enum EventKind {
     },
     /// An account logged in, but its counter of failed attempts could not be cleared.
     AttemptsNotCleared,
+    /// Whether a new password leaked could not be asked, and the settings said to go on without.
+    BreachCheckUnavailable,
     /// A counter could not be asked, and the settings said to go on without it.
     LimitsUnavailable,
     /// An account logged in, but the time of it could not be written.

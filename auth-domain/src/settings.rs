@@ -6,8 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::ports::{
-    AttemptStore, Clock, Entropy, EventSink, MailQueue, Mailer, PasswordHasher, RateLimiter,
-    ResetTokenStore, SessionStore, TokenIssuer, TokenVerifier, UserStore,
+    AttemptStore, BreachedPasswords, Clock, Entropy, EventSink, MailQueue, Mailer, PasswordHasher,
+    RateLimiter, ResetTokenStore, SessionStore, TokenIssuer, TokenVerifier, UserStore,
 };
 use crate::{
     AttemptPolicy, DefaultTemplates, LinkBase, MailTemplates, MasterSecret, PasswordPolicy,
@@ -20,6 +20,8 @@ use crate::{
 pub struct Ports {
     /// Counts attempts to log in or to prove a password.
     pub attempts: Arc<dyn AttemptStore>,
+    /// Knows passwords that leaked. `None`: nobody is asked, and the policy's own list is all.
+    pub breached_passwords: Option<Arc<dyn BreachedPasswords>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Signs the `token` of the login answer for a system that this one replaced, where there is one.
@@ -55,13 +57,13 @@ impl fmt::Debug for Ports {
     }
 }
 
-/// What happens when a counter cannot be asked.
+/// What happens when a part that a decision asks does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// Go on without it: guessing is unbounded for as long as the counters are down.
+    /// Go on without it, and record that.
     Allow,
-    /// Refuse: nobody logs in for as long as the counters are down.
+    /// Refuse, for as long as it does not answer.
     Refuse,
 }
 
@@ -205,8 +207,12 @@ pub struct Settings {
     pub limits: RateLimits,
     /// The secret that every key comes from.
     pub master_secret: MasterSecret,
-    /// What happens when a counter cannot be asked. Default [`FailurePolicy::Refuse`]: who can take the
-    /// counters down must not thereby be free to guess.
+    /// What happens when [`Ports::breached_passwords`] does not answer. Default [`FailurePolicy::Allow`]:
+    /// somebody else's outage must not stop sign-ups and resets, and the policy's own list still binds.
+    /// With [`FailurePolicy::Refuse`] nobody sets a password meanwhile; a reset link stays good.
+    pub on_breach_check_failure: FailurePolicy,
+    /// What happens when a counter cannot be asked. Default [`FailurePolicy::Refuse`], though nobody logs
+    /// in meanwhile: who can take the counters down must not thereby be free to guess.
     pub on_limiter_failure: FailurePolicy,
     /// What a password must be when it is set.
     pub password_policy: PasswordPolicy,
@@ -284,6 +290,7 @@ impl Settings {
             email_verification: EmailVerification::NotAsked,
             limits: RateLimits::default(),
             master_secret,
+            on_breach_check_failure: FailurePolicy::Allow,
             on_limiter_failure: FailurePolicy::Refuse,
             password_policy: PasswordPolicy::default(),
             previous_master_secret: None,

@@ -21,10 +21,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 
 use auth_domain::conformance::{
-    Racers, Spawner, Task, attempt_store, entropy, password_hasher, rate_limiter,
-    reset_token_store, session_store, token, user_store,
+    Racers, Spawner, Task, attempt_store, breached_passwords, entropy, password_hasher,
+    rate_limiter, reset_token_store, session_store, token, user_store,
 };
 use broken::attempts::{self, Attempts};
+use broken::breached::{self, Breached};
 use broken::generator::{self, EntropyFault, Generator};
 use broken::hasher::{self, Hasher};
 use broken::limiter::{self, Limiter};
@@ -90,6 +91,14 @@ mod honest {
         }
     }
 
+    mod breached {
+        use crate::broken::breached::Breached;
+        auth_domain::breached_passwords_conformance! {
+            test: tokio::test,
+            adapter: std::sync::Arc::new(Breached::new(None)),
+        }
+    }
+
     mod tokens {
         use crate::broken::tokens::Signer;
         use std::sync::Arc;
@@ -147,6 +156,13 @@ fn the_laws_of_rate_limiters_bite() {
 fn the_laws_of_password_hashers_bite() {
     each_law_bites(password_hasher::LAWS, hasher::CAUGHT, |law, fault| async move {
         password_hasher::hold(law, &Hasher::new(fault)).await;
+    });
+}
+
+#[test]
+fn the_laws_of_breached_passwords_bite() {
+    each_law_bites(breached_passwords::LAWS, breached::CAUGHT, |law, fault| async move {
+        breached_passwords::hold(law, &Breached::new(fault)).await;
     });
 }
 
@@ -241,6 +257,7 @@ fn the_number_of_laws_is_told() {
         ("AttemptStore", attempt_store::LAWS),
         ("RateLimiter", rate_limiter::LAWS),
         ("PasswordHasher", password_hasher::LAWS),
+        ("BreachedPasswords", breached_passwords::LAWS),
         ("TokenIssuer and TokenVerifier", token::LAWS),
         ("Entropy", entropy::LAWS),
     ];

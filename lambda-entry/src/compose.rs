@@ -135,6 +135,8 @@ impl Composition {
         let key = SigningKey::ed25519_from_master(&signing);
         let ports = Ports {
             attempts: Arc::clone(&self.attempts),
+            // Its roots trust Amazon alone, and an outage elsewhere would be paid for by the millisecond.
+            breached_passwords: None,
             clock: Arc::new(SystemClock::new()),
             compatibility_issuer: compatibility_issuer(master, shared.as_ref())?,
             entropy: Arc::clone(&self.entropy),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use adapters_local::memory::MemoryBreachedPasswords;
 use adapters_local::{InsecureInstantHasher, testing, testing_with};
 use auth_domain::ports::{PasswordHasher, Reservation};
-use auth_domain::{PortError, TokenCheck};
+use auth_domain::{Password, PortError, TokenCheck};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -68,6 +69,30 @@ async fn a_change_that_is_refused_changes_nothing() {
     assert!(client.is_alive(&session).await);
     assert_eq!(client.login(OLD).await.status, StatusCode::OK);
     assert!(world.queued_mail().is_empty());
+}
+
+#[tokio::test]
+async fn a_leaked_password_is_refused_wherever_one_is_set() {
+    let leaked = Password::new(NEW).unwrap();
+    let world = testing_with(|ports, _| {
+        ports.breached_passwords = Some(Arc::new(MemoryBreachedPasswords::new([leaked])));
+    });
+    let client = Client::of(&world);
+    let session = client.first_session().await;
+    let token = reset_token(&world, &client).await;
+    let register = json!({"email": "eve@example.com", "password": NEW, "name": "Eve"});
+    let reset = json!({"token": token, "new_password": NEW});
+    let changed = client.post_as(&session.access, "/auth/change-password", change(OLD, NEW)).await;
+    for (answer, field) in [
+        (client.post("/auth/register", register).await, "password"),
+        (client.post("/auth/reset-password", reset).await, "new_password"),
+        (changed, "new_password"),
+    ] {
+        assert_eq!(answer.code(), (400, "password_breached".into()));
+        assert_eq!(answer.json()["field"], field);
+    }
+    let other = json!({"token": token, "new_password": "nobody had this one"});
+    assert_eq!(client.post("/auth/reset-password", other).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Each decision of a port is made under one lock. Nothing survives the process.
 
 mod attempts;
+mod breached_passwords;
 mod events;
 mod mailbox;
 mod rate_limiter;
@@ -13,6 +14,7 @@ mod users;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use attempts::MemoryAttempts;
+pub use breached_passwords::MemoryBreachedPasswords;
 pub use events::MemoryEvents;
 pub use mailbox::{MailFault, Mailbox};
 pub use rate_limiter::MemoryRateLimiter;

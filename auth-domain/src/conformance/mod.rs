@@ -53,6 +53,7 @@
 //! | `AttemptStore` | [`attempt_store_conformance!`](crate::attempt_store_conformance) | [`attempt_store`] |
 //! | `RateLimiter` | [`rate_limiter_conformance!`](crate::rate_limiter_conformance) | [`rate_limiter`] |
 //! | `PasswordHasher` | [`password_hasher_conformance!`](crate::password_hasher_conformance) | [`password_hasher`] |
+//! | `BreachedPasswords` | [`breached_passwords_conformance!`](crate::breached_passwords_conformance) | [`breached_passwords`] |
 //! | `TokenIssuer`, `TokenVerifier` | [`token_conformance!`](crate::token_conformance) | [`token`] |
 //! | `Entropy` | [`entropy_conformance!`](crate::entropy_conformance) | [`entropy`] |
 //!
@@ -78,6 +79,7 @@
 )]
 
 pub mod attempt_store;
+pub mod breached_passwords;
 pub mod entropy;
 mod fresh;
 pub mod password_hasher;

@@ -33,6 +33,10 @@ pub struct PasswordPolicy {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PolicyViolation {
+    /// Known to have leaked. Said by [`BreachedPasswords`](crate::ports::BreachedPasswords), where that
+    /// is composed, and never by [`PasswordPolicy::check`].
+    #[error("the password is among those that leaked")]
+    Breached,
     /// On the blocklist, a short or common piece over and over, or a walk such as `12345678`.
     #[error("the password is among those that are guessed first")]
     Common,

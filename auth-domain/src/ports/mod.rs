@@ -8,6 +8,7 @@
 //! No port has default methods, so that a wrapper cannot lose a promise by forgetting to forward it.
 
 mod attempt_store;
+mod breached_passwords;
 mod clock;
 mod entropy;
 mod event_sink;
@@ -21,6 +22,7 @@ mod token;
 mod user_store;
 
 pub use attempt_store::AttemptStore;
+pub use breached_passwords::BreachedPasswords;
 pub use clock::Clock;
 pub use entropy::Entropy;
 pub use event_sink::EventSink;
@@ -39,6 +41,7 @@ pub use user_store::{
 #[cfg(test)]
 pub(crate) use {
     attempt_store::MockAttemptStore,
+    breached_passwords::MockBreachedPasswords,
     mail_queue::MockMailQueue,
     mailer::MockMailer,
     password_hasher::{MockHashSlot, MockPasswordHasher},

@@ -107,6 +107,7 @@ impl Auth {
         let ChangePasswordRequest { current_password, new_password } = request;
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
         self.prove(&user, current_password, context, subject).await?;
+        self.refuse_breached::<ChangePasswordError>(&new_password, subject).await?;
         let password_hash = self.reserve_hash()?.hash(new_password).await?;
         let update = self.bump(&user, CredentialChange::PasswordHash(password_hash));
         self.queue_notice(&user, update.updated_at, context).await?;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod authenticate;
+mod breached;
 mod change_email;
 mod change_password;
 mod delete_account;
@@ -358,12 +359,25 @@ impl Auth {
         error: PortError,
         go_on: T,
     ) -> Result<T, PortError> {
-        match self.settings().on_limiter_failure {
+        let policy = self.settings().on_limiter_failure;
+        self.without(policy, error, subject, EventKind::LimitsUnavailable)?;
+        Ok(go_on)
+    }
+
+    /// Goes on without a part that failed, where the settings say so, and records that.
+    fn without(
+        &self,
+        policy: FailurePolicy,
+        error: PortError,
+        subject: Subject,
+        recorded: EventKind,
+    ) -> Result<(), PortError> {
+        match policy {
             FailurePolicy::Refuse => Err(error),
             FailurePolicy::Allow => {
                 self.record_fault(subject, &error);
-                self.record(subject, EventKind::LimitsUnavailable);
-                Ok(go_on)
+                self.record(subject, recorded);
+                Ok(())
             }
         }
     }

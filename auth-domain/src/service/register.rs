@@ -92,6 +92,7 @@ impl PolicyViolation {
     /// The stable code.
     pub const fn code(self) -> ErrorCode {
         match self {
+            Self::Breached => ErrorCode::PasswordBreached,
             Self::Common => ErrorCode::PasswordCommon,
             Self::ContextWord => ErrorCode::PasswordContextWord,
             Self::ControlCharacter => ErrorCode::PasswordControlCharacter,
@@ -106,7 +107,8 @@ refuses!(RegisterError: Limited::RateLimited, Crowded::Overloaded);
 impl Auth {
     /// Makes an account, if the address is free and the password good enough.
     ///
-    /// One insert decides: of any number of callers with one address exactly one succeeds.
+    /// One insert decides: of any number of callers with one address exactly one succeeds. Whether the
+    /// password leaked is asked before any place to hash is held.
     ///
     /// Where registration is private the request does not look for the account at all, whatever the
     /// address: it hashes and queues a [`MailJob::SignUp`]. [`Auth::deliver`] makes the account, and mails
@@ -146,6 +148,7 @@ impl Auth {
         self.limit_source("register", limits.register_per_source, context).await?;
         self.limit_everybody("register", limits.registrations_global, context).await?;
         self.settings().password_policy.check(&password, &email, &name)?;
+        self.refuse_breached::<RegisterError>(&password, subject).await?;
         let sign_up = SignUp {
             user_id: UserId::from_entropy_bytes(self.entropy()?),
             password_hash: self.reserve_hash()?.hash(password).await?,

@@ -121,6 +121,7 @@ impl Auth {
         let user = self.owner(&record, *subject).await?;
         subject.user_id = Some(user.id);
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
+        self.refuse_breached::<ResetError>(&new_password, *subject).await?;
         let slot = self.reserve_hash()?;
         let changed_at = self.now();
         self.queue_notice(&user, changed_at, context).await?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod accounts;
+mod breached;
 
 use super::*;
 use crate::link::LinkClaims;
@@ -43,6 +44,7 @@ impl EventSink for Recorded {
 /// Ports that panic when they are called and nothing was said of it.
 struct World {
     attempts: MockAttemptStore,
+    breached: Option<MockBreachedPasswords>,
     entropy: Bytes,
     events: Arc<Recorded>,
     hasher: MockPasswordHasher,
@@ -60,6 +62,7 @@ impl World {
     fn new() -> Self {
         Self {
             attempts: MockAttemptStore::new(),
+            breached: None,
             entropy: Bytes(Ok(7)),
             events: Arc::default(),
             hasher: MockPasswordHasher::new(),
@@ -81,6 +84,7 @@ impl World {
     fn auth_with(self, change: impl FnOnce(&mut Settings)) -> Auth {
         let ports = Ports {
             attempts: Arc::new(self.attempts),
+            breached_passwords: self.breached.map(|port| Arc::new(port) as _),
             clock: Arc::new(StoppedClock),
             compatibility_issuer: None,
             entropy: Arc::new(self.entropy),

@@ -1,6 +1,7 @@
 //! A small honest adapter for each port, and the faults that can be put into it.
 
 pub(crate) mod attempts;
+pub(crate) mod breached;
 pub(crate) mod generator;
 pub(crate) mod hasher;
 pub(crate) mod limiter;

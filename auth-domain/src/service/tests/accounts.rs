@@ -43,16 +43,16 @@ impl World {
     }
 
     /// The session and the account of a token, both alive.
-    fn is_current(&mut self) {
+    pub(super) fn is_current(&mut self) {
         self.sessions.expect_find().once().returning(|_| Ok(Some(session())));
         self.finds(|| Ok(Some(user())));
     }
 
-    fn queues(&mut self, is_it: impl Fn(&MailJob) -> bool + Send + 'static) {
+    pub(super) fn queues(&mut self, is_it: impl Fn(&MailJob) -> bool + Send + 'static) {
         self.mail_queue.expect_enqueue().once().withf(is_it).returning(|_| Ok(()));
     }
 
-    fn proves(&mut self, answer: Verification) {
+    pub(super) fn proves(&mut self, answer: Verification) {
         self.attempt_is_let_in();
         self.hasher.expect_reserve().once().returning(move || {
             let mut slot = MockHashSlot::new();
@@ -276,7 +276,10 @@ async fn the_oldest_sessions_beyond_the_cap_end_and_dead_ones_before_them() {
 
 // Change of password.
 
-async fn change_password(auth: &Auth, new: &str) -> Result<PasswordChanged, ChangePasswordError> {
+pub(super) async fn change_password(
+    auth: &Auth,
+    new: &str,
+) -> Result<PasswordChanged, ChangePasswordError> {
     let request = ChangePasswordRequest {
         current_password: password(),
         new_password: Password::new(new).unwrap(),
