@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
 use adapters_local::{
-    Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy,
-    SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity, SmtpSettings, SystemClock,
-    TokenProfile, TracingEvents,
+    Argon2idHasher, Argon2idSettings, CompatibilityIssuer, HibpRange, HibpSettings, JwtIssuer,
+    JwtVerifier, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
+    SmtpSettings, SystemClock, TokenProfile, TracingEvents,
 };
 use anyhow::{Context, Result, bail};
-use auth_domain::ports::{Entropy, Mailer, TokenIssuer};
+use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, TokenIssuer};
 use auth_domain::{
-    Auth, Email, EmailVerification, LinkBase, Locale, MasterSecret, OutgoingEmail, PortError,
-    Ports, RateLimits, RegistrationMode, Settings, TokenCheck,
+    Auth, Email, EmailVerification, FailurePolicy, LinkBase, Locale, MasterSecret, OutgoingEmail,
+    PortError, Ports, RateLimits, RegistrationMode, Settings, TokenCheck,
 };
 use base64ct::{Base64, Encoding};
 use clap::{Parser, ValueEnum};
@@ -83,6 +83,13 @@ struct Arguments {
     /// `--email-verification required`.
     #[arg(long, env = "AUTH_REGISTRATION", default_value = "open")]
     registration: SignUp,
+    /// Who is asked whether a new password leaked: nobody (`off`), Have I Been Pwned (`hibp`), or a mirror
+    /// of its range API by its URL. Five hex digits of the password's SHA-1 leave, and no more of it.
+    #[arg(long, env = "AUTH_BREACHED_PASSWORDS", default_value = "off")]
+    breached_passwords: String,
+    /// What happens to a new password when they do not answer.
+    #[arg(long, env = "AUTH_ON_BREACH_CHECK_FAILURE", default_value = "allow")]
+    on_breach_check_failure: OnFailure,
     /// Threads that hash passwords. Default: as many as there are cores.
     #[arg(long, env = "AUTH_HASH_THREADS")]
     hash_threads: Option<usize>,
@@ -151,6 +158,12 @@ enum Verification {
 enum SignUp {
     Open,
     Private,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnFailure {
+    Allow,
+    Refuse,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -233,7 +246,7 @@ async fn compose(
         .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
     let ports = Ports {
         attempts: stores.attempts,
-        breached_passwords: None,
+        breached_passwords: breached_passwords(arguments)?,
         clock: Arc::new(SystemClock::new()),
         compatibility_issuer: compatibility_issuer(arguments)?,
         entropy,
@@ -267,6 +280,10 @@ fn settings(
         Verification::Asked => EmailVerification::Asked,
         Verification::Required => EmailVerification::RequireVerified,
     };
+    settings.on_breach_check_failure = match arguments.on_breach_check_failure {
+        OnFailure::Allow => FailurePolicy::Allow,
+        OnFailure::Refuse => FailurePolicy::Refuse,
+    };
     settings.registration = match arguments.registration {
         SignUp::Open => RegistrationMode::Open,
         SignUp::Private => RegistrationMode::Private,
@@ -282,6 +299,17 @@ fn settings(
         settings.attempts = None;
     }
     Ok(settings)
+}
+
+fn breached_passwords(arguments: &Arguments) -> Result<Option<Arc<dyn BreachedPasswords>>> {
+    let mut settings = HibpSettings::new(concat!("auth-example/", env!("CARGO_PKG_VERSION")));
+    match arguments.breached_passwords.as_str() {
+        "off" => return Ok(None),
+        "hibp" => {}
+        mirror => mirror.clone_into(&mut settings.base_url),
+    }
+    let hibp = HibpRange::new(settings).context("AUTH_BREACHED_PASSWORDS")?;
+    Ok(Some(Arc::new(hibp)))
 }
 
 fn master_secret(

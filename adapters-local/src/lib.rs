@@ -1,6 +1,8 @@
 //! Adapters of [`auth_domain`] that need nothing but this process, or a mail server of one's own.
 
 mod hashing;
+#[cfg(feature = "hibp")]
+mod hibp;
 mod jwt;
 mod mail_queue;
 pub mod memory;
@@ -14,6 +16,8 @@ pub use hashing::{
     Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
     ImportCeilings, InsecureInstantHasher, StoredFormat, StoredHashError,
 };
+#[cfg(feature = "hibp")]
+pub use hibp::{HibpRange, HibpSettings, HibpSettingsError};
 pub use jwt::{
     CompatibilityClaims, CompatibilityIssuer, CompatibilitySecretError, CompatibilityVerifier,
     Jwks, JwksError, JwtIssuer, JwtVerifier, JwtVerifierError, KeyError, KeyRing, KeyRingError,

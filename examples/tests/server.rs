@@ -4,8 +4,8 @@
 mod databases;
 mod process;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -235,6 +235,7 @@ fn a_password_that_is_too_long_is_refused_alike_for_known_and_unknown_addresses(
 fn a_wrong_setting_stops_the_start_and_is_named() {
     for (name, value) in [
         ("AUTH_ALLOWED_ORIGINS", "https://a\u{1}b"),
+        ("AUTH_BREACHED_PASSWORDS", "http://mirror.example.com"),
         ("AUTH_COMPATIBILITY_SECRET", "canary-short"),
         ("AUTH_EMAIL_VERIFICATION", "sometimes"),
         ("AUTH_HASH_THREADS", "0"),
@@ -242,6 +243,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("AUTH_LISTEN", "nowhere"),
         ("AUTH_MASTER_SECRET", "Y2FuYXJ5"),
         ("AUTH_MASTER_SECRET", "canary, not base64"),
+        ("AUTH_ON_BREACH_CHECK_FAILURE", "perhaps"),
         ("AUTH_REGISTRATION", "private"),
         ("AUTH_SMTP_FROM", "nobody"),
         ("AUTH_STORE", "papyrus"),
@@ -260,6 +262,43 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         assert!(said.contains(name) || said.contains(&option), "{name} is not named: {said}");
         assert!(!said.contains("canary") && !said.contains("Y2Fu"), "a secret is echoed: {said}");
     }
+}
+
+/// A stand-in for Have I Been Pwned on this machine that knows one password; its URL.
+fn pwned_passwords() -> String {
+    /// SHA-1 of [`OLD`].
+    const LEAKED: (&str, &str) = ("/range/98DEC", "C62ECE399A22ED30D490EF333BE7FDE7385:3");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for connection in listener.incoming().map(Result::unwrap) {
+            let mut request = BufReader::new(&connection).lines().map(Result::unwrap);
+            let asked = request.next().unwrap_or_default().contains(LEAKED.0);
+            request.find(String::is_empty);
+            let line = if asked { LEAKED.1 } else { "0018A45C4D1DEF81644B54AB7F969B88D65:2" };
+            let head = format!("Content-Length: {}\r\nConnection: close", line.len());
+            write!(&connection, "HTTP/1.1 200 OK\r\n{head}\r\n\r\n{line}").unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_password_that_leaked_is_refused_where_somebody_is_asked() {
+    let mirror = pwned_passwords();
+    let server = Server::start("server", &[("AUTH_BREACHED_PASSWORDS", &mirror)]);
+    let register = |password| json!({"email": EMAIL, "password": password, "name": "Ann"});
+    let (status, answer) = server.post("register", &register(OLD));
+    assert_eq!((status, &answer["code"]), (400, &json!("password_breached")));
+    assert_eq!(server.post("register", &register(NEW)).0, 201);
+}
+
+#[test]
+fn without_an_answer_about_leaks_it_goes_on_unless_it_is_told_to_refuse() {
+    let nobody = ("AUTH_BREACHED_PASSWORDS", "http://127.0.0.1:9");
+    let refuse = ("AUTH_ON_BREACH_CHECK_FAILURE", "refuse");
+    assert_eq!(Server::start("server", &[nobody]).register(), 201);
+    assert_eq!(Server::start("server", &[nobody, refuse]).register(), 503);
 }
 
 #[test]
