@@ -33,7 +33,7 @@
 //!
 //! | status | codes |
 //! |---|---|
-//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `email_unchanged`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `link_invalid`, `malformed_json`, `name_invalid`, `password_breached`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
+//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `email_unchanged`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `link_invalid`, `malformed_json`, `name_invalid`, `password_breached`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_forbidden_character`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
 //! | 401 | `credentials_rejected`, `refresh_token_invalid`, `token_invalid`, `token_missing` |
 //! | 403 | `password_wrong`, `recent_login_needed` |
 //! | 404 | `account_not_found` (no call of these), `not_found`, `session_not_found` |

@@ -110,6 +110,9 @@ rows! {
     PASSWORD_EMPTY = "password_empty", BAD_REQUEST,
         "The password is empty.",
         "비밀번호를 입력해 주세요.";
+    PASSWORD_FORBIDDEN_CHARACTER = "password_forbidden_character", BAD_REQUEST,
+        "The password has a character that is invisible or cannot be typed on every device.",
+        "비밀번호에 보이지 않거나 일부 기기에서 입력할 수 없는 문자를 사용할 수 없습니다.";
     PASSWORD_TOO_LONG = "password_too_long", BAD_REQUEST,
         "The password is too long.",
         "비밀번호가 너무 깁니다.";

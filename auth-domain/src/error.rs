@@ -142,6 +142,8 @@ error_codes! {
     PasswordControlCharacter = "password_control_character",
     /// No password.
     PasswordEmpty = "password_empty",
+    /// The password holds a character that is not seen, or not typed everywhere.
+    PasswordForbiddenCharacter = "password_forbidden_character",
     /// The password is too long.
     PasswordTooLong = "password_too_long",
     /// The password is too short.

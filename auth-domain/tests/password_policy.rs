@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use auth_domain::{DisplayName, Email, Password, PasswordPolicy, PolicyViolation};
 use proptest::prelude::*;
+use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 const LIST: &str = include_str!("../src/common_passwords.txt");
@@ -114,6 +115,65 @@ fn the_fewest_code_points_are_counted_composed() {
             assert_eq!(check(&PasswordPolicy::nist(), &text), by_nist, "{text}");
         }
     }
+}
+
+/// A verdict of the independent implementation `precis_i18n` on one text.
+struct Golden {
+    input: String,
+    output: Option<String>,
+}
+
+/// Its cases of OpaqueString; those with half a surrogate pair left out, which is no Rust string.
+fn golden() -> Vec<Golden> {
+    let Some(folder) = vectors() else {
+        eprintln!("skipped: AUTH_TEST_VECTORS does not name a folder with precis_i18n/golden.json");
+        return Vec::new();
+    };
+    let json = std::fs::read_to_string(folder.join("precis_i18n/golden.json")).unwrap();
+    let json = json.replace(r#""\ud800""#, "null").replace(r#""\ud8ff""#, "null");
+    let cases: Vec<Value> = serde_json::from_str(&json).unwrap();
+    cases
+        .iter()
+        .filter(|case| case["profile"] == "OpaqueString" && case["input"].is_string())
+        .map(|case| Golden {
+            input: case["input"].as_str().unwrap().to_owned(),
+            output: case["output"].as_str().map(str::to_owned),
+        })
+        .collect()
+}
+
+/// Whether a text may be part of a password. What is added makes it long enough and is nobody's context.
+fn has_good_characters(text: &str) -> bool {
+    let verdict = check(&PasswordPolicy::default(), &format!("{text} and plain words"));
+    !matches!(verdict, Err(PolicyViolation::ControlCharacter | PolicyViolation::ForbiddenCharacter))
+}
+
+/// Marks and joiners that only a letter of Unicode 7 and later makes good: `precis-core` does not know it
+/// for one.
+const JUDGED_OTHERWISE: &[&str] = &[
+    "\u{5ef}\u{5f3}",
+    "\u{10d00}\u{200c}\u{88e}",
+    "\u{10d00}\u{7fd}\u{200c}\u{7fd}\u{88e}",
+    "\u{886}\u{200c}\u{886}",
+];
+
+#[test]
+fn characters_are_judged_and_prepared_as_another_implementation_does() {
+    let cases = golden();
+    let mut otherwise = Vec::new();
+    for Golden { input, output } in &cases {
+        let prepared = Password::new(input.as_str()).ok();
+        let is_good = prepared.is_some() && has_good_characters(input);
+        if is_good != output.is_some() {
+            otherwise.push(input.as_str());
+        }
+        if let (Some(prepared), Some(output)) = (prepared, output) {
+            assert_eq!(prepared.expose(), output, "{input:?}");
+        }
+    }
+    let known = if cases.is_empty() { &[] } else { JUDGED_OTHERWISE };
+    assert_eq!(otherwise, known);
+    eprintln!("{} cases of OpaqueString, {} judged otherwise", cases.len(), otherwise.len());
 }
 
 fn passphrase() -> impl Strategy<Value = String> {

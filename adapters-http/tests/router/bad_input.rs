@@ -172,6 +172,7 @@ async fn passwords_are_bounded_by_code_points_and_one_password_in_two_forms_is_o
         (&"long ".repeat(60), "password_too_long", json!(256)),
         (&"long ".repeat(900), "password_too_long", Value::Null),
         ("nul\u{0}inside", "password_control_character", Value::Null),
+        ("zero\u{200b}width", "password_forbidden_character", Value::Null),
         ("qwertyuiop", "password_common", Value::Null),
         ("Example", "password_too_short", json!(8)),
         ("ann@example.com", "password_context_word", Value::Null),

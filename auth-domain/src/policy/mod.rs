@@ -1,3 +1,4 @@
+mod characters;
 mod common;
 mod fold;
 mod sequence;
@@ -16,6 +17,10 @@ use crate::{DisplayName, Email, Password};
 /// Lengths are in code points. There is no rule on composition (NIST SP 800-63B-4 section 3.1.1.2,
 /// ASVS 5.0 6.2.5): a password is refused for being short, long, guessable in itself, or made of the
 /// account's own words. Comparisons with words are of the whole password, after case folding.
+///
+/// Characters are those of OpaqueString (RFC 8265 section 4.2), judged in the form that is hashed, so that
+/// Korean in parts, as some systems type it, is whole before it is judged; and but for the code points
+/// that came to Unicode after 6.3, which are let through.
 ///
 /// Guessable are the passwords of eight code points and more among the most common ones (some 49,000; ASVS
 /// 5.0 6.2.4 asks for 3,000), walks over the digits, the alphabet or the keyboard, and repetitions. A piece
@@ -46,6 +51,10 @@ pub enum PolicyViolation {
     /// Holds a control character, which some keyboards cannot type again (RFC 8265 section 4.2).
     #[error("the password holds a control character")]
     ControlCharacter,
+    /// Holds another character that OpaqueString refuses (RFC 8265 section 4.2), above all one that is not
+    /// seen: a zero-width blank, the joiner or variation selector inside some emoji.
+    #[error("the password holds a character that is not seen or not typed everywhere")]
+    ForbiddenCharacter,
     /// More code points than the policy allows.
     #[error("the password has more than {max} characters")]
     TooLong {
@@ -119,6 +128,9 @@ impl PasswordPolicy {
         }
         if text.chars().any(char::is_control) {
             return Err(PolicyViolation::ControlCharacter);
+        }
+        if characters::holds_forbidden(text) {
+            return Err(PolicyViolation::ForbiddenCharacter);
         }
         let folded = folded(text);
         if self.is_context_word(&folded, email, name) {

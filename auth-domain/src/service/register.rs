@@ -96,6 +96,7 @@ impl PolicyViolation {
             Self::Common => ErrorCode::PasswordCommon,
             Self::ContextWord => ErrorCode::PasswordContextWord,
             Self::ControlCharacter => ErrorCode::PasswordControlCharacter,
+            Self::ForbiddenCharacter => ErrorCode::PasswordForbiddenCharacter,
             Self::TooLong { .. } => ErrorCode::PasswordTooLong,
             Self::TooShort { .. } => ErrorCode::PasswordTooShort,
         }
