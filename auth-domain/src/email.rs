@@ -88,6 +88,12 @@ impl Email {
     pub fn local_part(&self) -> &str {
         self.canonical.split_once('@').map_or("", |(local, _)| local)
     }
+
+    /// The domain up to its first dot.
+    pub(crate) fn domain_label(&self) -> &str {
+        let domain = self.canonical.split_once('@').map_or("", |(_, domain)| domain);
+        domain.split_once('.').map_or(domain, |(label, _)| label)
+    }
 }
 
 impl PartialEq for Email {
