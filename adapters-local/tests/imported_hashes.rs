@@ -140,6 +140,31 @@ async fn a_long_password_or_one_with_a_nul_fits_bcrypt_of_its_digest() {
     }
 }
 
+#[tokio::test]
+async fn the_last_of_two_hundred_bytes_counts_in_every_format_that_takes_them() {
+    let ending_in = |last: char| format!("{}{last}", "p".repeat(199));
+    let hasher = hasher();
+    for stored in TWO_HUNDRED_BYTES {
+        let own = verify(&hasher, &ending_in('q'), stored).await;
+        assert_eq!(own, Ok(Verification::MatchNeedsRehash), "{stored}");
+        for other in [ending_in('r'), "p".repeat(199), format!("{}q", ending_in('q'))] {
+            assert_eq!(
+                verify(&hasher, &other, stored).await,
+                Ok(Verification::Mismatch),
+                "{stored}"
+            );
+        }
+    }
+}
+
+/// Of 199 times "p" and a "q", by Python's hashlib (OpenSSL).
+const TWO_HUNDRED_BYTES: &[&str] = &[
+    "b8bc0fc6b58ff982f1690ccb05a600ba7f28b7e19af13a20b1cd86f6114d7629",
+    "$pbkdf2-sha256$i=1000$c2l4dGVlbiBieXRlIHNhbA$xH9qnXlP3XCmdV/PdQ+G9EeL/HTTPriwhpfrgP3Ygis",
+    "pbkdf2_sha256$1000$seasalt$wPvZM3ot4o7NT6rBkaGO8UdIBW65WSvFzkZFAVZTTV0=",
+    "$scrypt$ln=8,r=8,p=1$c2l4dGVlbiBieXRlIHNhbA$PkqItfOrkg3kfFPeJlUqJW2GjfVjR3GcRla/VphHqaY",
+];
+
 /// Django's steps done with libxcrypt; `~` stands for 100 times "p".
 const LONG_IN_DJANGO: &[(&str, &str)] = &[
     ("~", "bcrypt_sha256$$2b$05$CCCCCCCCCCCCCCCCCCCCC.0LVJ612tip29S8k9ilwxv38UA4pqO5C"),
