@@ -47,7 +47,7 @@ pub enum ChangePasswordError {
     /// The caller did not prove to be the owner.
     #[error(transparent)]
     NotProved(#[from] ProofError),
-    /// The policy refuses the new password.
+    /// The policy refuses the new password, or it leaked.
     #[error("the password is refused: {0}")]
     PasswordRefused(#[from] PolicyViolation),
     /// An adapter failed. The password may be changed: logging in tells.

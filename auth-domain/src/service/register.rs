@@ -61,7 +61,7 @@ pub enum RegisterError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The policy refuses the password.
+    /// The policy refuses the password, or it leaked.
     #[error("the password is refused: {0}")]
     PasswordRefused(#[from] PolicyViolation),
     /// An adapter failed. Whether the account was made is not known.

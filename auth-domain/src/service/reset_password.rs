@@ -45,7 +45,7 @@ pub enum ResetError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The policy refuses the password. The link stays good.
+    /// The policy refuses the password, or it leaked. The link stays good.
     #[error("the password is refused: {0}")]
     PasswordRefused(#[from] PolicyViolation),
     /// An adapter failed. The link may be spent and the password may be set: logging in tells, and
