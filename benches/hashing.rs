@@ -71,6 +71,7 @@ fn verify(criterion: &mut Criterion) {
         ("no_account", None),
         ("malformed", Some("no hash")),
         ("cheap_argon2i", Some("$argon2i$v=19$m=256,t=1,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A")),
+        ("cheap_bcrypt", Some("$2b$04$oaQbBqq8JnSM1NHRPQGXOOY4Vw3bdHKLIXTecPDRAcJ98cz1ilveO")),
         (
             "unsalted_sha256",
             Some("5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"),

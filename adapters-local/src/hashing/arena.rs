@@ -21,22 +21,12 @@ pub(super) struct Arena {
     touched: usize,
     /// No others than this many first blocks can be other than zero.
     dirty: usize,
-    /// KiB times passes of all Argon2 work done in here.
-    #[cfg(test)]
-    pub(super) spent: u64,
 }
 
 impl Arena {
     /// An arena that keeps `kept` blocks (1 KiB each) between jobs; none is allocated yet.
     pub(super) const fn new(kept: usize) -> Self {
-        Self {
-            blocks: Vec::new(),
-            kept,
-            touched: 0,
-            dirty: 0,
-            #[cfg(test)]
-            spent: 0,
-        }
+        Self { blocks: Vec::new(), kept, touched: 0, dirty: 0 }
     }
 
     /// The first `count` blocks, holding whatever earlier work left. More than are kept between jobs
@@ -100,6 +90,10 @@ impl Arena {
 
     pub(super) fn is_zero(&self) -> bool {
         self.nonzero_blocks() == 0
+    }
+
+    pub(super) const fn blocks_to_wipe(&self) -> usize {
+        self.dirty
     }
 
     fn nonzero_blocks(&self) -> usize {

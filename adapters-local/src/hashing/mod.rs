@@ -3,6 +3,7 @@
 mod arena;
 mod argon2id;
 mod instant;
+mod pace;
 mod pool;
 mod settings;
 mod stored;

@@ -16,8 +16,6 @@ const SALT_BYTES: usize = 16;
 const DIGEST_BYTES: usize = 23;
 /// What bcrypt takes of a password; the rest it ignores.
 const MOST_BYTES: usize = 72;
-/// See [`super::Imported::work`].
-const WORK_OF_1024_ROUNDS: u64 = 118_000;
 
 /// bcrypt (Provos and Mazieres, USENIX 1999), of the password or of a digest of it.
 pub(in crate::hashing) struct StoredBcrypt {
@@ -106,11 +104,6 @@ impl StoredBcrypt {
         matches!(self.of, Of::Password)
     }
 
-    /// KiB of Argon2id times passes that take as long: calibrated, see [`super::Imported::work`].
-    pub(super) const fn work(&self) -> u64 {
-        (1 << self.cost) * WORK_OF_1024_ROUNDS / 1024
-    }
-
     /// A password of more than 72 bytes fits no hash of bcrypt alone. Its tail was never part of the
     /// hash, so any other tail would fit as well, and the first to be typed would become the password
     /// when the hash is replaced. The same goes for a NUL: implementations in C stopped there, and to
@@ -181,6 +174,8 @@ fn hex_digits(bytes: &[u8]) -> String {
 }
 
 fn bcrypt(cost: u32, salt: &[u8; SALT_BYTES], key: &[u8]) -> Zeroizing<[u8; DIGEST_BYTES]> {
+    #[cfg(test)]
+    crate::hashing::pace::counted::spend(1 << cost);
     let mut state = Blowfish::bc_init_state();
     state.salted_expand_key(salt, key);
     for _ in 0..1_u32 << cost {

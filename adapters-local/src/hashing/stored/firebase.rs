@@ -119,10 +119,6 @@ impl StoredFirebaseScrypt {
         Ok(Self { costs, salt, signer_key, output })
     }
 
-    pub(super) const fn work(&self) -> u64 {
-        self.costs.work()
-    }
-
     pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> Result<bool, TryReserveError> {
         // Firebase derives 64 bytes and encrypts with the first 32. The first do not depend on the rest.
         let mut key = Zeroizing::new([0; 32]);

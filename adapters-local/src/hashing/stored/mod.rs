@@ -183,21 +183,9 @@ impl Imported {
         }
     }
 
-    /// KiB of Argon2id times passes that take about as long as [`Imported::fits`], so that the cost of
-    /// any hash can be made up to today's by a known amount of Argon2id work.
-    ///
-    /// Calibrated on one machine and rounded down by a quarter: a cheaper format then takes somewhat
-    /// longer than an account that does not exist, and on no machine like it less. Not by a clock: time
-    /// that a busy machine takes away from a thread would count as work done.
-    pub(super) fn work(&self) -> u64 {
-        match self {
-            Self::Bcrypt(stored) => stored.work(),
-            Self::FirebaseScrypt(stored) => stored.work(),
-            Self::Pbkdf2(stored) => stored.work(),
-            Self::Scrypt(stored) => stored.work(),
-            // Microseconds.
-            Self::Sha256(_) => 0,
-        }
+    /// Whether [`Imported::fits`] takes microseconds.
+    pub(super) const fn is_instant(&self) -> bool {
+        matches!(self, Self::Sha256(_))
     }
 
     /// Whether this is the hash of the bytes `typed`, in a time that does not tell how much of it fits.

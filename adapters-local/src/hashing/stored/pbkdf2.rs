@@ -9,11 +9,6 @@ use super::StoredHashError;
 use super::fields::{HexCase, bytes, decimal, hex, named, output, parts};
 use crate::hashing::settings::ImportCeilings;
 
-/// See [`super::Imported::work`].
-const WORK_WITH_SHA1: u64 = 230;
-const WORK_WITH_SHA256: u64 = 240;
-const WORK_WITH_SHA512: u64 = 870;
-
 /// PBKDF2 (RFC 8018 section 5.2) with HMAC.
 pub(in crate::hashing) struct StoredPbkdf2 {
     digest: HmacDigest,
@@ -43,14 +38,6 @@ impl HmacDigest {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha512 => 64,
-        }
-    }
-
-    const fn work_of_1024_iterations(self) -> u64 {
-        match self {
-            Self::Sha1 => WORK_WITH_SHA1,
-            Self::Sha256 => WORK_WITH_SHA256,
-            Self::Sha512 => WORK_WITH_SHA512,
         }
     }
 }
@@ -163,11 +150,6 @@ impl StoredPbkdf2 {
     fn rounds(&self) -> u64 {
         let blocks = self.output.len().div_ceil(self.digest.bytes());
         u64::from(self.iterations.get()) * blocks as u64
-    }
-
-    /// KiB of Argon2id times passes that take as long: calibrated, see [`super::Imported::work`].
-    pub(super) fn work(&self) -> u64 {
-        self.rounds() * self.digest.work_of_1024_iterations() / 1024
     }
 
     pub(super) fn fits(&self, typed: &[u8]) -> bool {

@@ -15,9 +15,6 @@ use crate::hashing::settings::ImportCeilings;
 /// r times p. Real ones are 8 times less than 20; the buffers of 128 bytes for each stay below 512 KiB.
 const MOST_R_TIMES_P: u64 = 4096;
 
-/// See [`super::Imported::work`].
-const WORK_OF_1024_KIB: u64 = 3_000;
-
 /// What scrypt costs (RFC 7914 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ScryptCosts {
@@ -58,11 +55,6 @@ impl ScryptCosts {
     const fn kib(self) -> u64 {
         ((self.r as u64 * self.p as u64) << self.log_n).div_ceil(8)
     }
-
-    /// KiB of Argon2id times passes that take as long: calibrated, see [`super::Imported::work`].
-    pub(super) const fn work(self) -> u64 {
-        self.kib() * WORK_OF_1024_KIB / 1024
-    }
 }
 
 impl StoredScrypt {
@@ -90,10 +82,6 @@ impl StoredScrypt {
         }
         let costs = ScryptCosts::new(n.ilog2(), decimal(r)?, decimal(p)?, ceilings)?;
         Ok(Self { costs, salt: salt.as_bytes().to_vec(), output: output(bytes::<Base64>(key)?)? })
-    }
-
-    pub(super) const fn work(&self) -> u64 {
-        self.costs.work()
     }
 
     pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> Result<bool, TryReserveError> {
