@@ -17,8 +17,8 @@ use std::time::Duration;
 use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, CompatibilityIssuer, HibpRange, HibpSettings, JwtIssuer,
-    JwtVerifier, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
-    SmtpSettings, SystemClock, TokenProfile, TracingEvents,
+    JwtVerifier, OsEntropy, Pepper, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots,
+    SmtpSecurity, SmtpSettings, SystemClock, TokenProfile, TracingEvents,
 };
 use anyhow::{Context, Result, bail};
 use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, TokenIssuer};
@@ -61,6 +61,14 @@ struct Arguments {
     /// The master secret before this one: tokens signed under it are still accepted.
     #[arg(long, env = "AUTH_PREVIOUS_MASTER_SECRET", hide_env_values = true)]
     previous_master_secret: Option<String>,
+    /// Goes into every password hash, and belongs where the store is not: `ID:BASE64`, an id of up to eight
+    /// characters, by which hashes name it, and at least 32 random bytes. Default: none.
+    #[arg(long, env = "AUTH_PEPPER", hide_env_values = true)]
+    pepper: Option<String>,
+    /// Peppers that stored hashes may still name, separated by commas. Without one that they do name, their
+    /// owners cannot log in.
+    #[arg(long, env = "AUTH_PREVIOUS_PEPPERS", hide_env_values = true, value_delimiter = ',')]
+    previous_peppers: Vec<String>,
     /// Issuer (`iss`) of access tokens.
     #[arg(long, env = "AUTH_ISSUER", default_value = "http://127.0.0.1:3000")]
     issuer: String,
@@ -242,8 +250,8 @@ async fn compose(
     let signing_key = SigningKey::ed25519_from_master(&secret);
     let verifier = JwtVerifier::from_masters(&secret, previous.as_ref(), profile.clone())?;
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
-    let hasher = Argon2idHasher::new(hash_settings(arguments), Arc::clone(&entropy) as _)
-        .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
+    let hasher = Argon2idHasher::new(hash_settings(arguments)?, Arc::clone(&entropy) as _)
+        .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE, AUTH_PREVIOUS_PEPPERS")?;
     let ports = Ports {
         attempts: stores.attempts,
         breached_passwords: breached_passwords(arguments)?,
@@ -345,11 +353,22 @@ fn compatibility_issuer(arguments: &Arguments) -> Result<Option<Arc<dyn TokenIss
     Ok(Some(Arc::new(issuer)))
 }
 
-fn hash_settings(arguments: &Arguments) -> Argon2idSettings {
+fn hash_settings(arguments: &Arguments) -> Result<Argon2idSettings> {
     let mut settings = Argon2idSettings::default();
     settings.threads = arguments.hash_threads.unwrap_or(settings.threads);
     settings.queue = arguments.hash_queue.unwrap_or(settings.queue);
-    settings
+    let pepper = arguments.pepper.as_deref().map(decode_pepper).transpose();
+    settings.pepper = pepper.context("AUTH_PEPPER")?;
+    let previous = arguments.previous_peppers.iter().map(|text| decode_pepper(text));
+    settings.previous_peppers = previous.collect::<Result<_>>().context("AUTH_PREVIOUS_PEPPERS")?;
+    Ok(settings)
+}
+
+/// What it says of a text that is no pepper holds nothing of it.
+fn decode_pepper(text: &str) -> Result<Pepper> {
+    let (id, key) = text.trim().split_once(':').context("a pepper is an id, a colon and base64")?;
+    let Ok(key) = Base64::decode_vec(key) else { bail!("the key of a pepper is not base64") };
+    Ok(Pepper::new(id, key)?)
 }
 
 fn link_base(text: Option<&str>, address: SocketAddr) -> Result<LinkBase> {

@@ -14,7 +14,8 @@ mod tracing_events;
 
 pub use hashing::{
     Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
-    ImportCeilings, InsecureInstantHasher, StoredFormat, StoredHashError,
+    ImportCeilings, InsecureInstantHasher, Pepper, PepperError, PepperId, StoredFormat,
+    StoredHashError,
 };
 #[cfg(feature = "hibp")]
 pub use hibp::{HibpRange, HibpSettings, HibpSettingsError};

@@ -8,7 +8,7 @@ use adapters_local::memory::{
 };
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, InsecureInstantHasher, JwtIssuer, JwtVerifier, OsEntropy,
-    SigningKey, TokenProfile,
+    Pepper, SigningKey, TokenProfile,
 };
 
 mod memory_users {
@@ -82,6 +82,19 @@ mod argon2id_hasher {
         test: tokio::test,
         adapter: {
             let settings = Argon2idSettings::default();
+            Arc::new(Argon2idHasher::new(settings, Arc::new(OsEntropy::new())).unwrap())
+        },
+    }
+}
+
+mod argon2id_hasher_with_a_pepper {
+    use super::*;
+
+    auth_domain::password_hasher_conformance! {
+        test: tokio::test,
+        adapter: {
+            let mut settings = Argon2idSettings::default();
+            settings.pepper = Some(Pepper::new("2026", [7; 32]).unwrap());
             Arc::new(Argon2idHasher::new(settings, Arc::new(OsEntropy::new())).unwrap())
         },
     }

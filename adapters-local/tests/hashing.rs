@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, Argon2idSettingsError, InsecureInstantHasher, OsEntropy,
+    Pepper, StoredFormat, StoredHashError,
 };
 use auth_domain::ports::{Entropy, HashSlot, PasswordHasher, Reservation, Verification};
 use auth_domain::{Password, PasswordHash, PortError, PortErrorKind};
@@ -441,4 +442,114 @@ fn settings_below_the_floor_start_nothing() {
     let idle = settings(|settings| settings.threads = 0);
     let refused = Argon2idHasher::new(idle, Arc::new(OsEntropy::new()));
     assert!(matches!(refused, Err(Argon2idSettingsError::Threads)));
+}
+
+fn pepper(id: &str) -> Pepper {
+    // One key for each id.
+    Pepper::new(id, id.repeat(32)).unwrap()
+}
+
+fn peppered(now: Option<&str>, before: &[&str]) -> Argon2idSettings {
+    settings(|settings| {
+        settings.pepper = now.map(pepper);
+        settings.previous_peppers = before.iter().map(|id| pepper(id)).collect();
+    })
+}
+
+fn hasher_of(settings: Argon2idSettings) -> Argon2idHasher {
+    Argon2idHasher::new(settings, Arc::new(OsEntropy::new())).unwrap()
+}
+
+#[tokio::test]
+async fn a_hash_names_its_pepper_and_holds_nothing_of_the_key() {
+    let stored = hash(&hasher_of(peppered(Some("1"), &[])), "password").await;
+    // "1" in base64.
+    assert!(stored.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=MQ$"));
+    let longest = hash(&hasher_of(peppered(Some("12345678"), &[])), "password").await;
+    assert!(longest.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=MTIzNDU2Nzg$"));
+    let settings = peppered(Some("1"), &["12345678"]);
+    for stored in [stored, longest] {
+        assert_eq!(settings.stored_format(&stored), Ok(StoredFormat::Argon2));
+    }
+    assert!(!format!("{settings:?}").contains("1111"));
+}
+
+/// Attack case F27: a pepper comes, is changed twice, and goes.
+#[tokio::test]
+async fn f27_each_change_of_the_pepper_keeps_every_hash_and_replaces_it() {
+    let steps: [(Option<&str>, &[&str]); 5] = [
+        (None, &[]),
+        (Some("1"), &[]),
+        (Some("2"), &["1"]),
+        (Some("3"), &["1", "2"]),
+        (None, &["1", "2", "3"]),
+    ];
+    let hashers = steps.map(|(now, before)| hasher_of(peppered(now, before)));
+    for (then, now) in hashers.iter().zip(&hashers[1..]) {
+        let stored = hash(then, "password").await;
+        let stored = stored.expose();
+        assert_eq!(verified(then, "password", stored).await, Verification::Match);
+        let right = verified(now, "password", stored).await;
+        assert_eq!(right, Verification::MatchNeedsRehash, "{stored}");
+        assert_eq!(verified(now, "wrong", stored).await, Verification::Mismatch, "{stored}");
+    }
+}
+
+#[tokio::test]
+async fn a_hash_whose_pepper_is_lost_is_an_error_that_names_it_and_no_wrong_password() {
+    let stored = hash(&hasher_of(peppered(Some("lost"), &[])), "password").await;
+    for settings in [peppered(None, &[]), peppered(Some("new"), &["old"])] {
+        let why = settings.stored_format(&stored).unwrap_err();
+        assert!(matches!(why, StoredHashError::UnknownPepper(id) if id.to_string() == "lost"));
+        let hasher = hasher_of(settings);
+        for typed in ["password", "wrong"] {
+            let error = verify(&hasher, typed, Some(stored.expose())).await.unwrap_err();
+            assert_eq!(error.kind(), PortErrorKind::Rejected);
+            assert!(error.with_causes().ends_with(
+                "the stored hash needs the pepper lost, which is not among the settings"
+            ));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hash_that_names_another_key_or_none_does_not_fit() {
+    let hasher = hasher_of(peppered(Some("1"), &["2"]));
+    let stored = hash(&hasher, "password").await;
+    for other in
+        [stored.expose().replace("keyid=MQ", "keyid=Mg"), stored.expose().replace(",keyid=MQ", "")]
+    {
+        assert_ne!(other, stored.expose());
+        assert_eq!(verified(&hasher, "password", &other).await, Verification::Mismatch);
+    }
+    let of_another_key = settings(|settings| settings.pepper = Pepper::new("1", [0; 32]).ok());
+    let answer = verified(&hasher_of(of_another_key), "password", stored.expose()).await;
+    assert_eq!(answer, Verification::Mismatch);
+}
+
+#[tokio::test]
+async fn a_hash_with_a_pepper_is_held_to_the_ceilings() {
+    let settings = peppered(Some("1"), &[]);
+    let stored = |costs| {
+        PasswordHash::from_stored(format!(
+            "$argon2id$v=19${costs}$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A"
+        ))
+    };
+    for (costs, expected) in [
+        ("m=65536,t=3,p=4,keyid=MQ", Ok(StoredFormat::Argon2)),
+        ("m=65537,t=1,p=1,keyid=MQ", Err(StoredHashError::AboveCeilings)),
+        ("m=4194304,t=2,p=1,keyid=MQ", Err(StoredHashError::AboveCeilings)),
+        ("m=256,t=1,p=1,keyid=", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,keyid=M", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,keyid=MR", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,keyid=MQ==", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,keyid=MTIzNDU2Nzg5", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,keyid=MQ,keyid=MQ", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,keyid=MQ,data=MQ", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,p=1,data=MQ", Err(StoredHashError::Malformed)),
+        ("m=256,t=1,keyid=MQ,p=1", Err(StoredHashError::Malformed)),
+        ("keyid=MQ,m=256,t=1,p=1", Err(StoredHashError::Malformed)),
+    ] {
+        assert_eq!(settings.stored_format(&stored(costs)), expected, "{costs}");
+    }
 }

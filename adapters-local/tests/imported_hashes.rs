@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use adapters_local::{
-    Argon2idHasher, Argon2idSettings, FirebaseScrypt, ImportCeilings, OsEntropy, StoredFormat,
-    StoredHashError, Testing, testing_with,
+    Argon2idHasher, Argon2idSettings, FirebaseScrypt, ImportCeilings, OsEntropy, Pepper,
+    StoredFormat, StoredHashError, Testing, testing_with,
 };
 use auth_domain::ports::{Insert, PasswordHasher, Reservation, UserStore, Verification};
 use auth_domain::{
@@ -18,6 +18,8 @@ use auth_domain::{
 use base64ct::{Base64Pbkdf2, Base64Unpadded, Encoding};
 use proptest::prelude::*;
 use serde::Deserialize;
+
+const SHA256_OF_PASSWORD: &str = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
 
 /// As little as the floor allows, and room for passlib's one Argon2d of 100 MiB and 8 lanes.
 fn settings() -> Argon2idSettings {
@@ -542,8 +544,12 @@ fn ann() -> Email {
 
 /// A service that has taken over one account of another system.
 async fn service_with(stored: &str) -> Testing {
+    service_by(Arc::new(hasher()), stored).await
+}
+
+async fn service_by(hasher: Arc<Argon2idHasher>, stored: &str) -> Testing {
     let world = testing_with(|ports, settings| {
-        ports.hasher = Arc::new(hasher());
+        ports.hasher = hasher;
         settings.attempts = None;
     });
     let then = Timestamp::from_seconds(1_600_000_000);
@@ -598,6 +604,31 @@ async fn the_first_login_replaces_an_imported_hash() {
     }
     let imported = firebase().stored(FIREBASE_HASH, "42xEC+ixf3L2lw==").unwrap();
     is_replaced_by_a_login("user1password", imported.expose()).await;
+}
+
+/// Attack case F27.
+#[tokio::test]
+async fn f27_a_login_replaces_a_hash_without_the_pepper_and_a_lost_one_refuses_nobody() {
+    let with_pepper = || {
+        let mut settings = settings();
+        settings.pepper = Some(Pepper::new("2026", [7; 32]).unwrap());
+        Arc::new(Argon2idHasher::new(settings, Arc::new(OsEntropy::new())).unwrap())
+    };
+    let typed = "password";
+    let world = service_by(with_pepper(), SHA256_OF_PASSWORD).await;
+    assert!(login(&world, typed).await);
+    let upgraded = stored(&world).await;
+    assert!(upgraded.starts_with("$argon2id$v=19$m=12288,t=3,p=1,keyid=MjAyNg$"));
+    assert!(login(&world, typed).await);
+
+    let without = service_by(Arc::new(hasher()), &upgraded).await;
+    for typed in [typed, "wrong"] {
+        let request = LoginRequest { email: ann(), password: Password::new(typed).unwrap() };
+        let answer = without.auth.login(request, &RequestContext::new()).await;
+        let Err(LoginError::Port(error)) = answer else { panic!("{answer:?}") };
+        assert_eq!(error.kind(), PortErrorKind::Rejected);
+        assert!(error.with_causes().contains("needs the pepper 2026"));
+    }
 }
 
 #[derive(Deserialize)]

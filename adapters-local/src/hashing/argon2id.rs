@@ -12,12 +12,10 @@ use zeroize::Zeroizing;
 
 use super::arena::Arena;
 use super::pace::{Pace, Start, ThreadClock};
+use super::pepper::{Pepper, PepperId};
 use super::pool::{ArenaPool, JobError, Place};
-use super::settings::{
-    Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, ImportCeilings, OUTPUT_BYTES,
-    SALT_BYTES,
-};
-use super::stored::{Imported, Stored, StoredArgon2};
+use super::settings::{Argon2idSettings, Argon2idSettingsError, OUTPUT_BYTES, SALT_BYTES};
+use super::stored::{Imported, Stored, StoredArgon2, StoredHashError};
 
 const HASH: &str = "password_hasher.hash";
 const VERIFY: &str = "password_hasher.verify";
@@ -38,12 +36,16 @@ const VERIFY: &str = "password_hasher.verify";
 /// | Firebase's scrypt, as [`FirebaseScrypt`](crate::FirebaseScrypt) makes it or Supabase has it: `$fbscrypt$` | |
 /// | 64 lower-case hex digits: unsalted SHA-256 | |
 ///
-/// A match is [`Verification::Match`] for Argon2id as the settings have it today, and
-/// [`Verification::MatchNeedsRehash`] for all else.
+/// A match is [`Verification::Match`] for Argon2id as the settings have it today, its pepper included,
+/// and [`Verification::MatchNeedsRehash`] for all else.
 ///
 /// Anything else, and what names costs above [`Argon2Ceilings`] or [`ImportCeilings`], is
 /// [`PortErrorKind::Corrupt`]; [`Argon2idSettings::stored_format`] tells before it is in a store. Not
 /// verified on purpose: bcrypt's `$2$` and `$2x$`, where many passwords share a hash.
+///
+/// With a [`Pepper`], a hash names it by `keyid`, after Argon2's costs. One that names a pepper that the
+/// settings do not have is [`PortErrorKind::Rejected`], caused by [`StoredHashError::UnknownPepper`]: a
+/// key that is lost or not yet rolled out must not pass for so many wrong passwords.
 ///
 /// bcrypt alone looks at 72 bytes. A longer password, or one with a NUL, fits none of its hashes: with
 /// another tail it would fit as well. Whoever had one is let in by a password reset.
@@ -88,12 +90,10 @@ impl Argon2idHasher {
         settings: Argon2idSettings,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Argon2idSettingsError> {
-        let Argon2idSettings { threads, queue, ceilings, import_ceilings, .. } = settings;
         let params = settings.check()?;
-        let pool = ArenaPool::start(threads, queue, params.block_count())
+        let pool = ArenaPool::start(settings.threads, settings.queue, params.block_count())
             .map_err(Argon2idSettingsError::Start)?;
-        let pace = Pace::new(ThreadClock::new());
-        let today = Arc::new(Today::new(params, ceilings, import_ceilings, pace));
+        let today = Arc::new(Today::new(params, settings, Pace::new(ThreadClock::new())));
         Ok(Self { pool, entropy, today })
     }
 }
@@ -160,8 +160,7 @@ fn lost_job(operation: &'static str, lost: JobError) -> PortError {
 /// What hashing costs today, and what it may cost at most.
 struct Today {
     params: Params,
-    ceilings: Argon2Ceilings,
-    import_ceilings: ImportCeilings,
+    settings: Argon2idSettings,
     /// A hash of today's parameters, verified for who has none.
     stand_in: PasswordHash,
     pace: Pace,
@@ -179,14 +178,15 @@ enum Work {
 }
 
 impl Today {
-    fn new(
-        params: Params,
-        ceilings: Argon2Ceilings,
-        import_ceilings: ImportCeilings,
-        pace: Pace,
-    ) -> Self {
-        let stand_in = phc_string(&params, b"no account's own", &[0; OUTPUT_BYTES]);
-        Self { params, ceilings, import_ceilings, stand_in, pace }
+    fn new(params: Params, settings: Argon2idSettings, pace: Pace) -> Self {
+        let pepper = settings.pepper.as_ref().map(Pepper::id);
+        let stand_in = phc_string(&params, pepper, b"no account's own", &[0; OUTPUT_BYTES]);
+        Self { params, settings, stand_in, pace }
+    }
+
+    /// The pepper of the hashes of today.
+    fn pepper(&self) -> Option<PepperId> {
+        self.settings.pepper.as_ref().map(Pepper::id)
     }
 
     fn hash(
@@ -195,10 +195,11 @@ impl Today {
         password: &Password,
         salt: &[u8; SALT_BYTES],
     ) -> Result<PasswordHash, PortError> {
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
+        let key = self.settings.pepper.as_ref().map_or(&[][..], Pepper::key);
+        let argon2 = argon2(HASH, key, Algorithm::Argon2id, Version::V0x13, self.params.clone())?;
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
         run(HASH, arena, &argon2, password.expose(), salt, &mut *output)?;
-        Ok(phc_string(&self.params, salt, &output))
+        Ok(phc_string(&self.params, self.pepper(), salt, &output))
     }
 
     fn verify(
@@ -223,7 +224,7 @@ impl Today {
         password: &Password,
         stored: &PasswordHash,
     ) -> (Result<Verification, PortError>, Work) {
-        match Stored::read(stored.expose(), &self.ceilings, &self.import_ceilings) {
+        match self.settings.read(stored) {
             Ok(Stored::Argon2(stored)) => {
                 let work = if self.is_of_todays_cost(&stored) { Work::Whole } else { Work::Other };
                 (self.verify_argon2(arena, password, &stored), work)
@@ -232,10 +233,7 @@ impl Today {
                 let work = if stored.is_instant() { Work::Hardly } else { Work::Other };
                 (verify_imported(arena, password, &stored), work)
             }
-            Err(why) => {
-                let corrupt = PortError::new(PortErrorKind::Corrupt, VERIFY).caused_by(why);
-                (Err(corrupt), Work::Hardly)
-            }
+            Err(why) => (Err(unverifiable(why)), Work::Hardly),
         }
     }
 
@@ -264,7 +262,8 @@ impl Today {
         password: &Password,
         stored: &StoredArgon2,
     ) -> Result<Verification, PortError> {
-        let argon2 = Argon2::new(stored.algorithm, stored.version, stored.params.clone());
+        let key = self.settings.pepper_key(stored.pepper).map_err(unverifiable)?;
+        let argon2 = argon2(VERIFY, key, stored.algorithm, stored.version, stored.params.clone())?;
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
         let hashed = if stored.is_djangos { password.expose_as_typed() } else { password.expose() };
         run(VERIFY, arena, &argon2, hashed, &stored.salt, &mut output)?;
@@ -276,6 +275,7 @@ impl Today {
         let todays = !stored.is_djangos
             && self.is_of_todays_cost(stored)
             && stored.params == self.params
+            && stored.pepper == self.pepper()
             && stored.salt.len() >= SALT_BYTES;
         if todays { Verification::Match } else { Verification::MatchNeedsRehash }
     }
@@ -292,8 +292,7 @@ impl fmt::Debug for Today {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Today")
             .field("params", &self.params)
-            .field("ceilings", &self.ceilings)
-            .field("import_ceilings", &self.import_ceilings)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
@@ -309,21 +308,51 @@ fn verify_imported(
     Ok(outcome(fits, Verification::MatchNeedsRehash))
 }
 
+/// A pepper that is missing is our own fault, and no reason to call a password wrong.
+fn unverifiable(why: StoredHashError) -> PortError {
+    let kind = match why {
+        StoredHashError::UnknownPepper(_) => PortErrorKind::Rejected,
+        _ => PortErrorKind::Corrupt,
+    };
+    PortError::new(kind, VERIFY).caused_by(why)
+}
+
 const fn outcome(fits: bool, on_match: Verification) -> Verification {
     if fits { on_match } else { Verification::Mismatch }
 }
 
 /// A hash made with [`Algorithm::Argon2id`] and [`Version::V0x13`].
-fn phc_string(params: &Params, salt: &[u8], output: &[u8; OUTPUT_BYTES]) -> PasswordHash {
+fn phc_string(
+    params: &Params,
+    pepper: Option<PepperId>,
+    salt: &[u8],
+    output: &[u8; OUTPUT_BYTES],
+) -> PasswordHash {
     let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
     let output = Zeroizing::new(Base64Unpadded::encode_string(output));
     // Allocated once at its greatest size, so that growing leaves no unwiped copy behind.
-    let mut text = String::with_capacity(128);
-    text.push_str(&format!("$argon2id$v=19$m={m},t={t},p={p}$"));
+    let mut text = String::with_capacity(160);
+    text.push_str(&format!("$argon2id$v=19$m={m},t={t},p={p}"));
+    if let Some(id) = pepper {
+        text.push_str(",keyid=");
+        text.push_str(&Base64Unpadded::encode_string(id.as_bytes()));
+    }
+    text.push('$');
     text.push_str(&Base64Unpadded::encode_string(salt));
     text.push('$');
     text.push_str(&output);
     PasswordHash::from_stored(text)
+}
+
+fn argon2<'key>(
+    operation: &'static str,
+    pepper_key: &'key [u8],
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+) -> Result<Argon2<'key>, PortError> {
+    Argon2::new_with_secret(pepper_key, algorithm, version, params)
+        .map_err(|error| PortError::new(PortErrorKind::Rejected, operation).caused_by(error))
 }
 
 fn run(
@@ -372,10 +401,11 @@ mod tests {
     }
 
     fn today() -> Today {
-        let settings = Argon2idSettings::default();
-        let Argon2idSettings { ceilings, import_ceilings, .. } = settings;
-        let params = settings.check().unwrap();
-        Today::new(params, ceilings, import_ceilings, Pace::new(CountedClock))
+        today_with(Argon2idSettings::default())
+    }
+
+    fn today_with(settings: Argon2idSettings) -> Today {
+        Today::new(settings.check().unwrap(), settings, Pace::new(CountedClock))
     }
 
     fn arena() -> Arena {
@@ -448,6 +478,27 @@ mod tests {
             }
             for stored in CHEAPER {
                 assert_eq!(verified_by(&today, Some(stored), typed).1, WHOLE, "{stored}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pepper_costs_nothing_nor_does_one_that_is_missing() {
+        let pepper = |id: &str| Pepper::new(id, [7; 32]).unwrap();
+        let with = |now: &str, before| Argon2idSettings {
+            pepper: Some(pepper(now)),
+            previous_peppers: before,
+            ..Argon2idSettings::default()
+        };
+        let hash = |by: &str| {
+            let today = today_with(with(by, vec![]));
+            today.hash(&mut arena(), &password("password"), &[7; SALT_BYTES]).unwrap()
+        };
+        let today = today_with(with("new", vec![pepper("old")]));
+        let (old, lost, bare) = (hash("old"), hash("lost"), todays_hash());
+        for stored in [None, Some(old.expose()), Some(lost.expose()), Some(&*bare)] {
+            for typed in ["password", "wrong"] {
+                assert_eq!(verified_by(&today, stored, typed).1, WHOLE, "{stored:?}");
             }
         }
     }

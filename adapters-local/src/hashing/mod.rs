@@ -4,11 +4,13 @@ mod arena;
 mod argon2id;
 mod instant;
 mod pace;
+mod pepper;
 mod pool;
 mod settings;
 mod stored;
 
 pub use argon2id::Argon2idHasher;
 pub use instant::InsecureInstantHasher;
+pub use pepper::{Pepper, PepperError, PepperId};
 pub use settings::{Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, ImportCeilings};
 pub use stored::{FirebaseScrypt, StoredFormat, StoredHashError};

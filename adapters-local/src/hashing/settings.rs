@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::io;
 use std::num::NonZeroUsize;
 use std::thread;
@@ -6,6 +7,7 @@ use argon2::Params;
 use auth_domain::PasswordHash;
 use thiserror::Error;
 
+use super::pepper::{Pepper, PepperId};
 use super::stored::{Stored, StoredFormat, StoredHashError};
 
 /// Bytes of a salt (RFC 9106 section 3.1 recommends 16 for password hashing).
@@ -37,6 +39,17 @@ pub struct Argon2idSettings {
     /// Callers that may wait besides those being served, at most 1,048,576. Default 32: with the
     /// defaults on two cores the last of them waits about a quarter of a second.
     pub queue: usize,
+    /// Goes into every hash from now on. Default: none.
+    ///
+    /// A hash without one, or with one of `previous_peppers`, fits as before, and is replaced at its
+    /// owner's next login. So a pepper is introduced, changed or given up without a word to anybody.
+    pub pepper: Option<Pepper>,
+    /// What stored hashes may still name. Default: none.
+    ///
+    /// Take one away only when no stored hash names it: who has such a hash is not told that the password
+    /// is wrong, but gets an error ([`StoredHashError::UnknownPepper`]) until the key is back or the
+    /// password is reset.
+    pub previous_peppers: Vec<Pepper>,
     /// What a stored hash of Argon2 may ask for.
     pub ceilings: Argon2Ceilings,
     /// What a stored hash of another system may ask for.
@@ -87,6 +100,9 @@ pub enum Argon2idSettingsError {
     /// 1 pass, 19,456 with 2, 12,288 with 3 or more.
     #[error("a lane needs 47104 KiB with 1 pass, 19456 with 2, 12288 with 3 or more")]
     BelowFloor,
+    /// Two peppers have this id, so that a hash would not tell which of them it was made with.
+    #[error("two peppers have the id {0}")]
+    PepperIdTaken(PepperId),
     /// More may wait than a queue can hold.
     #[error("queue must be at most 1048576")]
     Queue,
@@ -106,6 +122,8 @@ impl Default for Argon2idSettings {
             lanes: 1,
             threads: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             queue: 32,
+            pepper: None,
+            previous_peppers: Vec::new(),
             ceilings: Argon2Ceilings::default(),
             import_ceilings: ImportCeilings::default(),
         }
@@ -131,8 +149,27 @@ impl Argon2idSettings {
     /// # Errors
     /// [`StoredHashError`]: nobody could log in with it.
     pub fn stored_format(&self, stored: &PasswordHash) -> Result<StoredFormat, StoredHashError> {
-        Stored::read(stored.expose(), &self.ceilings, &self.import_ceilings)
-            .map(|stored| stored.format())
+        self.read(stored).map(|stored| stored.format())
+    }
+
+    /// What `stored` is, if it can be verified.
+    pub(super) fn read(&self, stored: &PasswordHash) -> Result<Stored, StoredHashError> {
+        let stored = Stored::read(stored.expose(), &self.ceilings, &self.import_ceilings)?;
+        if let Stored::Argon2(stored) = &stored {
+            self.pepper_key(stored.pepper)?;
+        }
+        Ok(stored)
+    }
+
+    /// Argon2's secret value for a hash that names `id`; that of none is empty (RFC 9106 section 3.1).
+    pub(super) fn pepper_key(&self, id: Option<PepperId>) -> Result<&[u8], StoredHashError> {
+        let Some(id) = id else { return Ok(&[]) };
+        let pepper = self.peppers().find(|pepper| pepper.id() == id);
+        pepper.map(Pepper::key).ok_or(StoredHashError::UnknownPepper(id))
+    }
+
+    fn peppers(&self) -> impl Iterator<Item = &Pepper> {
+        self.pepper.iter().chain(&self.previous_peppers)
     }
 
     /// What to hash with from today on.
@@ -142,6 +179,10 @@ impl Argon2idSettings {
         }
         if self.queue > MOST_WAITING {
             return Err(Argon2idSettingsError::Queue);
+        }
+        let mut ids = HashSet::new();
+        if let Some(twice) = self.peppers().find(|pepper| !ids.insert(pepper.id())) {
+            return Err(Argon2idSettingsError::PepperIdTaken(twice.id()));
         }
         let Self { memory_kib, passes, lanes, .. } = *self;
         let of_each_lane = memory_kib.checked_div(lanes).unwrap_or(0);
@@ -235,5 +276,30 @@ mod tests {
         assert!(matches!(checked(0, 32), Err(Argon2idSettingsError::Threads)));
         assert!(matches!(checked(1025, 32), Err(Argon2idSettingsError::Threads)));
         assert!(matches!(checked(1, usize::MAX), Err(Argon2idSettingsError::Queue)));
+    }
+
+    #[test]
+    fn two_peppers_of_one_id_are_refused() {
+        let pepper = |id, byte| Pepper::new(id, [byte; 32]).unwrap();
+        let checked = |now, before| {
+            let settings = Argon2idSettings {
+                pepper: now,
+                previous_peppers: before,
+                ..Argon2idSettings::default()
+            };
+            settings.check()
+        };
+        assert!(checked(Some(pepper("3", 3)), vec![pepper("1", 1), pepper("2", 2)]).is_ok());
+        // What two keys have in common is no matter, and a pepper may be given up.
+        assert!(checked(Some(pepper("2", 1)), vec![pepper("1", 1)]).is_ok());
+        assert!(checked(None, vec![pepper("1", 1)]).is_ok());
+        for (now, before) in [
+            (Some(pepper("1", 1)), vec![pepper("1", 2)]),
+            (Some(pepper("1", 1)), vec![pepper("1", 1)]),
+            (None, vec![pepper("1", 1), pepper("2", 2), pepper("1", 3)]),
+        ] {
+            let refused = checked(now, before).unwrap_err();
+            assert_eq!(refused.to_string(), "two peppers have the id 1");
+        }
     }
 }

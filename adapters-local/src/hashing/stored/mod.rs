@@ -23,6 +23,7 @@ use self::pbkdf2::{HmacDigest, StoredPbkdf2};
 use self::scrypt::StoredScrypt;
 pub(super) use self::sha256::StoredSha256;
 use super::arena::Arena;
+use super::pepper::PepperId;
 use super::settings::{Argon2Ceilings, ImportCeilings};
 
 /// Bytes of a stored text; the longest real ones are half of it.
@@ -64,7 +65,8 @@ pub enum StoredFormat {
     Sha256,
 }
 
-/// Why a stored text is not a hash that can be verified. Says nothing of the text itself.
+/// Why a stored text is not a hash that can be verified. Says nothing of the text itself, but the name of
+/// a key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoredHashError {
@@ -77,6 +79,10 @@ pub enum StoredHashError {
     /// No form that is verified begins like it.
     #[error("the stored hash is of an unknown form")]
     UnknownForm,
+    /// It was made with a pepper that is not among the settings. Nobody can tell whether a password fits
+    /// it.
+    #[error("the stored hash needs the pepper {0}, which is not among the settings")]
+    UnknownPepper(PepperId),
 }
 
 impl fmt::Display for StoredFormat {
