@@ -17,8 +17,8 @@ use std::time::Duration;
 use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, CompatibilityIssuer, HibpRange, HibpSettings, JwtIssuer,
-    JwtVerifier, OsEntropy, Pepper, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots,
-    SmtpSecurity, SmtpSettings, SystemClock, TokenProfile, TracingEvents,
+    JwtVerifier, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
+    SmtpSettings, SystemClock, TokenProfile, TracingEvents,
 };
 use anyhow::{Context, Result, bail};
 use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, TokenIssuer};
@@ -357,18 +357,12 @@ fn hash_settings(arguments: &Arguments) -> Result<Argon2idSettings> {
     let mut settings = Argon2idSettings::default();
     settings.threads = arguments.hash_threads.unwrap_or(settings.threads);
     settings.queue = arguments.hash_queue.unwrap_or(settings.queue);
-    let pepper = arguments.pepper.as_deref().map(decode_pepper).transpose();
+    let pepper = arguments.pepper.as_deref().map(str::parse).transpose();
     settings.pepper = pepper.context("AUTH_PEPPER")?;
-    let previous = arguments.previous_peppers.iter().map(|text| decode_pepper(text));
-    settings.previous_peppers = previous.collect::<Result<_>>().context("AUTH_PREVIOUS_PEPPERS")?;
+    let previous = arguments.previous_peppers.iter().map(|text| text.parse());
+    settings.previous_peppers =
+        previous.collect::<Result<_, _>>().context("AUTH_PREVIOUS_PEPPERS")?;
     Ok(settings)
-}
-
-/// What it says of a text that is no pepper holds nothing of it.
-fn decode_pepper(text: &str) -> Result<Pepper> {
-    let (id, key) = text.trim().split_once(':').context("a pepper is an id, a colon and base64")?;
-    let Ok(key) = Base64::decode_vec(key) else { bail!("the key of a pepper is not base64") };
-    Ok(Pepper::new(id, key)?)
 }
 
 fn link_base(text: Option<&str>, address: SocketAddr) -> Result<LinkBase> {

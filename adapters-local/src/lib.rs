@@ -15,7 +15,7 @@ mod tracing_events;
 pub use hashing::{
     Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
     ImportCeilings, InsecureInstantHasher, Pepper, PepperError, PepperId, StoredFormat,
-    StoredHashError,
+    StoredHashError, WrapError,
 };
 #[cfg(feature = "hibp")]
 pub use hibp::{HibpRange, HibpSettings, HibpSettingsError};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, FirebaseScrypt, ImportCeilings, OsEntropy, Pepper,
-    StoredFormat, StoredHashError, Testing, testing_with,
+    StoredFormat, StoredHashError, Testing, WrapError, testing_with,
 };
 use auth_domain::ports::{Insert, PasswordHasher, Reservation, UserStore, Verification};
 use auth_domain::{
@@ -628,6 +628,189 @@ async fn f27_a_login_replaces_a_hash_without_the_pepper_and_a_lost_one_refuses_n
         let Err(LoginError::Port(error)) = answer else { panic!("{answer:?}") };
         assert_eq!(error.kind(), PortErrorKind::Rejected);
         assert!(error.with_causes().contains("needs the pepper 2026"));
+    }
+}
+
+/// One or more of each form that can be wrapped.
+const WRAPPABLE: &[(&str, &str)] = &[
+    ("password", SHA256_OF_PASSWORD),
+    ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+    ("test", "$2a$04$oaQbBqq8JnSM1NHRPQGXORY4Vw3bdHKLIXTecPDRAcJ98cz1ilveO"),
+    (
+        "abcdefghijklmnopqrstuvwxyz",
+        "bcrypt$$2a$10$fVH8e28OQRj9tqiDXs1e1uxpsjN0c7II7YPKXua2NAKYvM6iQk7dq",
+    ),
+    ("password", "$bcrypt-sha256$2a,5$5Hg1DKFqPE8C2aflZ5vVoe$12BjNE0p7axMg55.Y/mHsYiVuFBDQyu"),
+    (
+        "password",
+        "$bcrypt-sha256$v=2,t=2b,r=5$5Hg1DKFqPE8C2aflZ5vVoe$wOK1VFFtS8IGTrGa7.h5fs0u84qyPbS",
+    ),
+    ("l\u{e8}tmein", "bcrypt_sha256$$2a$08$NDjSAIcas.EcoxCRiArvT.MkNiPYVhrsrnJsRkLueZOoV1bsQqlmC"),
+    ("password", "$pbkdf2$1212$OB.dtnSEXZK8U5cgxU/GYQ$y5LKPOplRmok7CZp/aqVDVg8zGI"),
+    (
+        "password",
+        "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$hsYF68OiOUPdDZ1Fg.fJPeq1h/gXXY7acBp9/6c.tmQ",
+    ),
+    (
+        "not a password",
+        "pbkdf2_sha256$10000$kjVJaVz6qsnJ$5yPHw3rwJGECpUf70daLGhOrQ5+AMxIJdz1c3bqK1Rs=",
+    ),
+    ("hashy the \u{2603}", "$p5k2$1000$ZxK4ZBJCfQg=$jJZVscWtO--p1-xIZl6jhO2LKR0="),
+    ("cloadm", "$p5k2$$exec$r1EWMCMk7Rlv3L/RNcFXviDefYa0hlql"),
+    (
+        "\u{399}\u{3c9}\u{3b1}\u{3bd}\u{3bd}\u{3b7}\u{3c2}",
+        "grub.pbkdf2.sha512.10000.BCAC1CEC5E4341C8C511C5297FA877BE91C2817B32A35A3ECF5CA6B8B257F751.6968526A2A5B1AEEE0A29A9E057336B48D388FFB3F600233237223C2104DE1752CEC35B0DD1ED49563398A282C0F471099C2803FBA47C7919CABC43192C68F60",
+    ),
+    (
+        "test",
+        "$scrypt$ln=8,r=8,p=1$wlhLyXmP8b53bm1NKYVQqg$mTpvG8lzuuDk+DWz8HZIB6Vum6erDuUm0As5yU+VxWA",
+    ),
+    (
+        "mytestpassword",
+        "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=ou9tdYTGyYm8kuR6Dt0Bp0kDuAYoXrK16mbZO4yGwAn3oLspjnN0/c41v8xZnO1n14J3MjKj1b2g6AUCAlFwMw==$C0sHCg9ek77hsg==$zKVTMvnWVw5BBOZNUdnsalx4c4c7y/w7IS5p6Ut2+CfEFFlz37J9huyQfov4iizN8dbjvEJlM5tQaJP84+hfTw==",
+    ),
+];
+
+async fn wrapped(hasher: &Argon2idHasher, stored: &str) -> String {
+    let wrapped = hasher.wrap(PasswordHash::from_stored(stored)).await.unwrap();
+    wrapped.expose().to_owned()
+}
+
+#[tokio::test]
+async fn a_wrapped_hash_fits_its_password_alone_and_holds_nothing_of_the_digest() {
+    let hasher = hasher();
+    for (typed, stored) in WRAPPABLE {
+        let wrapped = wrapped(&hasher, stored).await;
+        assert!(wrapped.starts_with("wrapped$argon2id$v=19$m=12288,t=3,p=1$"), "{wrapped}");
+        // Not so much as six digits of it; the last 26 are of the digest in every form.
+        let unpadded = stored.trim_end_matches('=');
+        let digest = &unpadded[unpadded.len() - 26..];
+        for at in 0..=digest.len() - 6 {
+            assert!(!wrapped.contains(&digest[at..at + 6]), "{wrapped}");
+        }
+        fits_its_password_alone(StoredFormat::Wrapped, &[(typed, &wrapped)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrapped_hash_is_replaced_by_a_login() {
+    let hasher = hasher();
+    for (typed, stored) in WRAPPABLE {
+        is_replaced_by_a_login(typed, &wrapped(&hasher, stored).await).await;
+    }
+}
+
+#[tokio::test]
+async fn of_one_hash_wrapped_twice_each_has_a_salt_of_its_own() {
+    let hasher = hasher();
+    let first = wrapped(&hasher, SHA256_OF_PASSWORD).await;
+    assert_ne!(first, wrapped(&hasher, SHA256_OF_PASSWORD).await);
+    // And what is wrapped is not wrapped again, nor is what is Argon2.
+    for stored in [&first, "$argon2i$v=19$m=256,t=1,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A"] {
+        assert_eq!(wrapped(&hasher, stored).await, stored);
+    }
+}
+
+#[tokio::test]
+async fn a_wrapped_hash_needs_the_pepper_that_it_was_wrapped_with() {
+    let mut settings = settings();
+    settings.pepper = Some(Pepper::new("2026", [7; 32]).unwrap());
+    let peppered = Argon2idHasher::new(settings, Arc::new(OsEntropy::new())).unwrap();
+    let wrapped = wrapped(&peppered, SHA256_OF_PASSWORD).await;
+    assert!(wrapped.starts_with("wrapped$argon2id$v=19$m=12288,t=3,p=1,keyid=MjAyNg$"));
+    let right = verify(&peppered, "password", &wrapped).await;
+    assert_eq!(right, Ok(Verification::MatchNeedsRehash));
+    assert_eq!(verify(&peppered, "wrong", &wrapped).await, Ok(Verification::Mismatch));
+    assert!(matches!(format_of(&wrapped), Err(StoredHashError::UnknownPepper(_))));
+    let without = verify(&hasher(), "password", &wrapped).await;
+    assert_eq!(without, Err(PortErrorKind::Rejected));
+}
+
+#[tokio::test]
+async fn d1_a_password_that_bcrypt_would_cut_does_not_fit_it_wrapped() {
+    let hasher = hasher();
+    let whole = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let stored = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
+    let wrapped = wrapped(&hasher, stored).await;
+    let fits = verify(&hasher, whole, &wrapped).await;
+    assert_eq!(fits, Ok(Verification::MatchNeedsRehash));
+    for tail in ["x", "\0"] {
+        let longer = verify(&hasher, &format!("{whole}{tail}"), &wrapped).await;
+        assert_eq!(longer, Ok(Verification::Mismatch));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_wrapped_says_why() {
+    let hasher = hasher();
+    let wrap = |stored: &str| hasher.wrap(PasswordHash::from_stored(stored));
+    let atlassians = "{PKCS5S2}c4xaeTQM0lUieMS3V5voiexyX9XhqC2dBd5ecVy60IPksHChwoTAVYFrhsgoq8/p";
+    assert!(matches!(wrap(atlassians).await, Err(WrapError::Inseparable)));
+    for (stored, why) in [
+        ("md5$123abcdef$c8272612932975ee80e8a35995708e80", StoredHashError::UnknownForm),
+        (
+            "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            StoredHashError::AboveCeilings,
+        ),
+        ("$2b$", StoredHashError::Malformed),
+    ] {
+        assert!(matches!(wrap(stored).await, Err(WrapError::Hash(error)) if error == why));
+    }
+    // Longer than any text that is read, once it is wrapped.
+    let salt = "s".repeat(960);
+    let long = format!("pbkdf2_sha256$1${salt}$hsYF68OiOUPdDZ1Fg+fJPeq1h/gXXY7acBp9/6c+tmQ=");
+    assert!(format_of(&long).is_ok());
+    let refused = wrap(&long).await;
+    assert!(matches!(refused, Err(WrapError::Hash(StoredHashError::Malformed))));
+}
+
+const OUTER: &str = "$argon2id$v=19$m=256,t=1,p=1$c29tZXNhbHQ$AJFIsNZTMKTAewB4+ETN1A";
+
+/// Attack cases D2 and D3.
+#[test]
+fn a_wrapped_text_is_held_to_the_ceilings_and_to_its_form() {
+    let blank = "0".repeat(64);
+    let bcrypt = |cost| format!("$2b${cost}$CCCCCCCCCCCCCCCCCCCCC.{}", "A".repeat(31));
+    let dear = OUTER.replace("m=256", "m=4194304");
+    for (text, expected) in [
+        (format!("wrapped{OUTER}${blank}"), Ok(StoredFormat::Wrapped)),
+        (format!("wrapped{OUTER}${}", bcrypt("14")), Ok(StoredFormat::Wrapped)),
+        (format!("wrapped{OUTER}${}", bcrypt("15")), Err(StoredHashError::AboveCeilings)),
+        (format!("wrapped{dear}${blank}"), Err(StoredHashError::AboveCeilings)),
+        // With the digest left in, without anything, twice, or of what is not another system's.
+        (format!("wrapped{OUTER}${SHA256_OF_PASSWORD}"), Err(StoredHashError::Malformed)),
+        (format!("wrapped{OUTER}$"), Err(StoredHashError::UnknownForm)),
+        (format!("wrapped{OUTER}"), Err(StoredHashError::Malformed)),
+        (format!("wrapped{OUTER}$wrapped{OUTER}${blank}"), Err(StoredHashError::UnknownForm)),
+        (format!("wrapped{OUTER}${OUTER}"), Err(StoredHashError::UnknownForm)),
+        (format!("wrapped${OUTER}${blank}"), Err(StoredHashError::Malformed)),
+        (format!("wrappedargon2{OUTER}${blank}"), Err(StoredHashError::Malformed)),
+        (format!("Wrapped{OUTER}${blank}"), Err(StoredHashError::UnknownForm)),
+        ("wrapped".to_owned(), Err(StoredHashError::Malformed)),
+        ("wrapped$$$$$$".to_owned(), Err(StoredHashError::Malformed)),
+    ] {
+        assert_eq!(format_of(&text), expected, "{text}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_that_merely_begins_as_wrapped_is_a_hash(rest in "\\PC{0,80}") {
+        for text in [format!("wrapped{rest}"), format!("wrapped{OUTER}{rest}")] {
+            prop_assert!(format_of(&text).is_err(), "{}", text);
+        }
+    }
+
+    /// A text that keeps any of its digest, or that was never blank, is refused.
+    #[test]
+    fn a_wrapped_text_with_another_end_is_none(
+        which in 0..WRAPPABLE.len(),
+        end in "[1-9B-Za-z./+$.,=-]{1,40}",
+    ) {
+        let text = format!("wrapped{OUTER}${}{end}", WRAPPABLE[which].1);
+        prop_assert!(format_of(&text).is_err(), "{}", text);
     }
 }
 

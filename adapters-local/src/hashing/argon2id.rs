@@ -1,3 +1,4 @@
+use std::collections::TryReserveError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use auth_domain::ports::{Entropy, HashSlot, PasswordHasher, Reservation, Verific
 use auth_domain::{Password, PasswordHash, PortError, PortErrorKind};
 use base64ct::{Base64Unpadded, Encoding};
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::arena::Arena;
@@ -15,10 +17,11 @@ use super::pace::{Pace, Start, ThreadClock};
 use super::pepper::{Pepper, PepperId};
 use super::pool::{ArenaPool, JobError, Place};
 use super::settings::{Argon2idSettings, Argon2idSettingsError, OUTPUT_BYTES, SALT_BYTES};
-use super::stored::{Imported, Stored, StoredArgon2, StoredHashError};
+use super::stored::{Imported, Stored, StoredArgon2, StoredHashError, StoredWrapped, blank};
 
 const HASH: &str = "password_hasher.hash";
 const VERIFY: &str = "password_hasher.verify";
+const WRAP: &str = "password_hasher.wrap";
 
 /// Hashes with Argon2id (RFC 9106, version 1.3) in a pool of threads that keep their memory.
 ///
@@ -35,6 +38,7 @@ const VERIFY: &str = "password_hasher.verify";
 /// | scrypt: `$scrypt$ln=..,r=..,p=..$`, Django's `scrypt$` | |
 /// | Firebase's scrypt, as [`FirebaseScrypt`](crate::FirebaseScrypt) makes it or Supabase has it: `$fbscrypt$` | |
 /// | 64 lower-case hex digits: unsalted SHA-256 | |
+/// | any of these but Argon2 and Atlassian's, as [`Argon2idHasher::wrap`] makes it: `wrapped$argon2id$` | |
 ///
 /// A match is [`Verification::Match`] for Argon2id as the settings have it today, its pepper included,
 /// and [`Verification::MatchNeedsRehash`] for all else.
@@ -57,8 +61,9 @@ const VERIFY: &str = "password_hasher.verify";
 /// so not only the mean is that of today's hash, but the spread. Until there was a whole one, which is
 /// to say once, such a hash costs its own work and a whole hash besides.
 ///
-/// A dearer hash costs what it names, and shows in time until its owner's next login replaces it. All
-/// that a patient observer learns is that there is an account, and that it was imported.
+/// A dearer hash costs what it names, and a wrapped one what it is wrapped around besides (SHA-256:
+/// microseconds). Both show in time until their owner's next login replaces them. All that a patient
+/// observer learns is that there is an account, and that it was imported.
 ///
 /// Milliseconds of one thread of a machine with two cores, the best of 15, where today's Argon2id
 /// (m = 19,456 KiB, t = 2, p = 1) takes 14:
@@ -96,6 +101,52 @@ impl Argon2idHasher {
         let today = Arc::new(Today::new(params, settings, Pace::new(ThreadClock::new())));
         Ok(Self { pool, entropy, today })
     }
+
+    /// Argon2id, as the settings have it today, over the digest of a hash that another system stored: to be
+    /// stored in its place, so that whoever steals the store finds no hash that is faster to guess at.
+    /// Verified it costs one hash of today's besides what `stored` costs, and it is replaced at its owner's
+    /// next login as `stored` would be.
+    ///
+    /// What is Argon2 or wrapped already is given back as it is. For the program that imports: each call
+    /// takes a place in the queue and costs a hash.
+    ///
+    /// # Errors
+    /// [`WrapError`]; where it is not [`WrapError::Hash`], `stored` itself can still be verified.
+    pub async fn wrap(&self, stored: PasswordHash) -> Result<PasswordHash, WrapError> {
+        let imported = match self.today.settings.read(&stored)? {
+            Stored::Imported(imported) => imported,
+            Stored::Argon2(_) | Stored::Wrapped(_) => return Ok(stored),
+        };
+        let blank = blank(&imported, stored.expose()).ok_or(WrapError::Inseparable)?;
+        let place =
+            self.pool.reserve().ok_or_else(|| PortError::new(PortErrorKind::Throttled, WRAP))?;
+        let mut salt = [0; SALT_BYTES];
+        self.entropy.fill(&mut salt)?;
+        let today = Arc::clone(&self.today);
+        let outer = place
+            .run(move |arena| today.hash(WRAP, arena, imported.digest(), &salt))
+            .await
+            .unwrap_or_else(|lost| Err(lost_job(WRAP, lost)))?;
+        let wrapped = StoredWrapped::text(&outer, &blank);
+        // Together they may be longer than what is read.
+        self.today.settings.read(&wrapped)?;
+        Ok(wrapped)
+    }
+}
+
+/// Why a hash was not [wrapped](Argon2idHasher::wrap). Holds nothing of it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WrapError {
+    /// It cannot be verified, or would be too long to be.
+    #[error(transparent)]
+    Hash(#[from] StoredHashError),
+    /// Its text has a digit that holds some of the salt and some of the digest (Atlassian's).
+    #[error("the digest of the stored hash cannot be told apart from its salt")]
+    Inseparable,
+    /// No hash was made.
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 impl fmt::Debug for Argon2idHasher {
@@ -130,7 +181,7 @@ impl HashSlot for Slot {
         let mut salt = [0; SALT_BYTES];
         entropy.fill(&mut salt)?;
         place
-            .run(move |arena| today.hash(arena, &password, &salt))
+            .run(move |arena| today.hash(HASH, arena, password.expose().as_bytes(), &salt))
             .await
             .unwrap_or_else(|lost| Err(lost_job(HASH, lost)))
     }
@@ -171,10 +222,12 @@ struct Today {
 enum Work {
     /// Microseconds.
     Hardly,
-    /// More or less.
+    /// More or less than that.
     Other,
     /// Exactly that.
     Whole,
+    /// That and something besides.
+    WholeAndMore,
 }
 
 impl Today {
@@ -191,14 +244,16 @@ impl Today {
 
     fn hash(
         &self,
+        operation: &'static str,
         arena: &mut Arena,
-        password: &Password,
+        hashed: &[u8],
         salt: &[u8; SALT_BYTES],
     ) -> Result<PasswordHash, PortError> {
         let key = self.settings.pepper.as_ref().map_or(&[][..], Pepper::key);
-        let argon2 = argon2(HASH, key, Algorithm::Argon2id, Version::V0x13, self.params.clone())?;
+        let argon2 =
+            argon2(operation, key, Algorithm::Argon2id, Version::V0x13, self.params.clone())?;
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
-        run(HASH, arena, &argon2, password.expose(), salt, &mut *output)?;
+        run(operation, arena, &argon2, hashed, salt, &mut *output)?;
         Ok(phc_string(&self.params, self.pepper(), salt, &output))
     }
 
@@ -229,6 +284,9 @@ impl Today {
                 let work = if self.is_of_todays_cost(&stored) { Work::Whole } else { Work::Other };
                 (self.verify_argon2(arena, password, &stored), work)
             }
+            Ok(Stored::Wrapped(stored)) => {
+                (self.verify_wrapped(arena, password, &stored), self.work_of_wrapped(&stored))
+            }
             Ok(Stored::Imported(stored)) => {
                 let work = if stored.is_instant() { Work::Hardly } else { Work::Other };
                 (verify_imported(arena, password, &stored), work)
@@ -242,6 +300,7 @@ impl Today {
         match work {
             Work::Whole => {}
             Work::Hardly => self.stand_in(arena, password),
+            Work::WholeAndMore => return,
             Work::Other if self.pace.keep_up(start) => return,
             Work::Other => {
                 start = self.pace.start();
@@ -262,13 +321,44 @@ impl Today {
         password: &Password,
         stored: &StoredArgon2,
     ) -> Result<Verification, PortError> {
+        let hashed = if stored.is_djangos { password.expose_as_typed() } else { password.expose() };
+        let fits = self.fits_argon2(arena, hashed.as_bytes(), stored)?;
+        Ok(outcome(fits, self.verdict_on_match(stored)))
+    }
+
+    fn verify_wrapped(
+        &self,
+        arena: &mut Arena,
+        password: &Password,
+        stored: &StoredWrapped,
+    ) -> Result<Verification, PortError> {
+        let typed = password.expose_as_typed().as_bytes();
+        let derived = stored.inner.derived(arena, typed).map_err(no_memory(VERIFY))?;
+        // What fits nothing costs as much.
+        let hashed = derived.as_ref().map_or(&[][..], |derived| derived.as_slice());
+        let fits = self.fits_argon2(arena, hashed, &stored.outer)? && derived.is_some();
+        Ok(outcome(fits, Verification::MatchNeedsRehash))
+    }
+
+    fn work_of_wrapped(&self, stored: &StoredWrapped) -> Work {
+        match (self.is_of_todays_cost(&stored.outer), stored.inner.is_instant()) {
+            (false, _) => Work::Other,
+            (true, false) => Work::WholeAndMore,
+            (true, true) => Work::Whole,
+        }
+    }
+
+    fn fits_argon2(
+        &self,
+        arena: &mut Arena,
+        hashed: &[u8],
+        stored: &StoredArgon2,
+    ) -> Result<bool, PortError> {
         let key = self.settings.pepper_key(stored.pepper).map_err(unverifiable)?;
         let argon2 = argon2(VERIFY, key, stored.algorithm, stored.version, stored.params.clone())?;
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
-        let hashed = if stored.is_djangos { password.expose_as_typed() } else { password.expose() };
         run(VERIFY, arena, &argon2, hashed, &stored.salt, &mut output)?;
-        let fits = output.ct_eq(&stored.output).into();
-        Ok(outcome(fits, self.verdict_on_match(stored)))
+        Ok(output.ct_eq(&stored.output).into())
     }
 
     fn verdict_on_match(&self, stored: &StoredArgon2) -> Verification {
@@ -302,9 +392,8 @@ fn verify_imported(
     password: &Password,
     stored: &Imported,
 ) -> Result<Verification, PortError> {
-    let fits = stored
-        .fits(arena, password.expose_as_typed().as_bytes())
-        .map_err(|error| PortError::new(PortErrorKind::Unavailable, VERIFY).caused_by(error))?;
+    let fits =
+        stored.fits(arena, password.expose_as_typed().as_bytes()).map_err(no_memory(VERIFY))?;
     Ok(outcome(fits, Verification::MatchNeedsRehash))
 }
 
@@ -359,7 +448,7 @@ fn run(
     operation: &'static str,
     arena: &mut Arena,
     argon2: &Argon2<'_>,
-    password: &str,
+    hashed: &[u8],
     salt: &[u8],
     output: &mut [u8],
 ) -> Result<(), PortError> {
@@ -367,7 +456,7 @@ fn run(
     super::pace::counted::spend(tests::cost(argon2.params()));
     let blocks = blocks(operation, arena, argon2.params())?;
     argon2
-        .hash_password_into_with_memory(password.as_bytes(), salt, output, blocks)
+        .hash_password_into_with_memory(hashed, salt, output, blocks)
         .map_err(|error| PortError::new(PortErrorKind::Rejected, operation).caused_by(error))
 }
 
@@ -376,9 +465,11 @@ fn blocks<'arena>(
     arena: &'arena mut Arena,
     params: &Params,
 ) -> Result<&'arena mut [Block], PortError> {
-    arena
-        .blocks(params.block_count())
-        .map_err(|error| PortError::new(PortErrorKind::Unavailable, operation).caused_by(error))
+    arena.blocks(params.block_count()).map_err(no_memory(operation))
+}
+
+fn no_memory(operation: &'static str) -> impl FnOnce(TryReserveError) -> PortError {
+    move |error| PortError::new(PortErrorKind::Unavailable, operation).caused_by(error)
 }
 
 #[cfg(test)]
@@ -433,7 +524,7 @@ mod tests {
     }
 
     fn todays_hash() -> String {
-        let hash = today().hash(&mut arena(), &password("password"), &[7; SALT_BYTES]).unwrap();
+        let hash = today().hash(HASH, &mut arena(), b"password", &[7; SALT_BYTES]).unwrap();
         hash.expose().to_owned()
     }
 
@@ -492,7 +583,7 @@ mod tests {
         };
         let hash = |by: &str| {
             let today = today_with(with(by, vec![]));
-            today.hash(&mut arena(), &password("password"), &[7; SALT_BYTES]).unwrap()
+            today.hash(HASH, &mut arena(), b"password", &[7; SALT_BYTES]).unwrap()
         };
         let today = today_with(with("new", vec![pepper("old")]));
         let (old, lost, bare) = (hash("old"), hash("lost"), todays_hash());
@@ -501,6 +592,37 @@ mod tests {
                 assert_eq!(verified_by(&today, stored, typed).1, WHOLE, "{stored:?}");
             }
         }
+    }
+
+    /// `stored` in a hash of these costs.
+    fn wrapped(stored: &str, costs: &str) -> String {
+        let wrapped = todays_hash().replace("m=19456,t=2", costs);
+        let stored = PasswordHash::from_stored(stored);
+        let Ok(Stored::Imported(imported)) = Argon2idSettings::default().read(&stored) else {
+            panic!("not imported")
+        };
+        let blank = blank(&imported, stored.expose()).unwrap();
+        let text = StoredWrapped::text(&PasswordHash::from_stored(wrapped), &blank);
+        text.expose().to_owned()
+    }
+
+    #[test]
+    fn a_wrapped_hash_costs_todays_and_what_is_in_it() {
+        let (today, bcrypt) = (today(), CHEAPER[5]);
+        // Remembered is what costs one hash of today's alone.
+        for (stored, cost) in [
+            (wrapped(SHA256_OF_PASSWORD, "m=19456,t=2"), WHOLE),
+            // One look at the clock, not two, and bcrypt's sixteen rounds.
+            (wrapped(bcrypt, "m=19456,t=2"), WHOLE - 1 + 16),
+            (wrapped(bcrypt, "m=256,t=1"), WHOLE),
+            (wrapped(SHA256_OF_PASSWORD, "m=256,t=1"), WHOLE),
+        ] {
+            for typed in ["password", "wrong"] {
+                assert_eq!(verified_by(&today, Some(&stored), typed).1, cost, "{stored}");
+            }
+        }
+        let cut = verified_by(&today, Some(&wrapped(bcrypt, "m=19456,t=2")), &"p".repeat(73));
+        assert_eq!((cut.0.unwrap(), cut.1), (Verification::Mismatch, WHOLE - 1 + 16));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod pool;
 mod settings;
 mod stored;
 
-pub use argon2id::Argon2idHasher;
+pub use argon2id::{Argon2idHasher, WrapError};
 pub use instant::InsecureInstantHasher;
 pub use pepper::{Pepper, PepperError, PepperId};
 pub use settings::{Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, ImportCeilings};

@@ -1,5 +1,7 @@
 use std::fmt;
+use std::str::FromStr;
 
+use base64ct::{Base64, Encoding};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -32,6 +34,9 @@ pub enum PepperError {
     /// Shorter than [`Pepper::MIN_KEY_BYTES`].
     #[error("the key of a pepper has at least 32 bytes")]
     Key,
+    /// It was read from a text of another form.
+    #[error("a pepper is written as its id, a colon and its key in base64")]
+    Text,
 }
 
 impl Pepper {
@@ -59,6 +64,16 @@ impl Pepper {
 
     pub(super) fn key(&self) -> &[u8] {
         &self.key
+    }
+}
+
+/// `id:key`, the key in base64 with padding, as settings of a service have it.
+impl FromStr for Pepper {
+    type Err = PepperError;
+
+    fn from_str(text: &str) -> Result<Self, PepperError> {
+        let (id, key) = text.split_once(':').ok_or(PepperError::Text)?;
+        Self::new(id, Base64::decode_vec(key).map_err(|_| PepperError::Text)?)
     }
 }
 
@@ -125,6 +140,22 @@ mod tests {
         assert_eq!(Pepper::new("1", [7; 31]).err(), Some(PepperError::Key));
         assert!(Pepper::new("1", [7; 32]).is_ok());
         assert!(Pepper::new("1", [7; 64]).is_ok());
+    }
+
+    #[test]
+    fn a_text_is_an_id_a_colon_and_base64() {
+        let key = Base64::encode_string(&[7; 32]);
+        assert_eq!(format!("1:{key}").parse(), Pepper::new("1", [7; 32]));
+        for (text, why) in [
+            (String::new(), PepperError::Text),
+            (key.clone(), PepperError::Text),
+            (format!("1:{}", key.trim_end_matches('=')), PepperError::Text),
+            (format!("1:{key} "), PepperError::Text),
+            ("1:".to_owned(), PepperError::Key),
+            (format!(":{key}"), PepperError::Id),
+        ] {
+            assert_eq!(text.parse::<Pepper>(), Err(why), "{text:?}");
+        }
     }
 
     #[test]

@@ -155,9 +155,11 @@ impl Argon2idSettings {
     /// What `stored` is, if it can be verified.
     pub(super) fn read(&self, stored: &PasswordHash) -> Result<Stored, StoredHashError> {
         let stored = Stored::read(stored.expose(), &self.ceilings, &self.import_ceilings)?;
-        if let Stored::Argon2(stored) = &stored {
-            self.pepper_key(stored.pepper)?;
-        }
+        match &stored {
+            Stored::Argon2(stored) => self.pepper_key(stored.pepper)?,
+            Stored::Wrapped(stored) => self.pepper_key(stored.outer.pepper)?,
+            Stored::Imported(_) => &[],
+        };
         Ok(stored)
     }
 

@@ -2,7 +2,6 @@ use aws_lc_rs::hmac;
 use base64ct::{Base64, Base64Bcrypt, Encoding};
 use blowfish::Blowfish;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::StoredHashError;
@@ -10,7 +9,7 @@ use super::fields::{decimal, named, parts};
 use crate::hashing::settings::ImportCeilings;
 
 const SALT_DIGITS: usize = 22;
-const DIGEST_DIGITS: usize = 31;
+pub(super) const DIGEST_DIGITS: usize = 31;
 const SALT_BYTES: usize = 16;
 /// The last of the cipher's 24 bytes is never stored.
 const DIGEST_BYTES: usize = 23;
@@ -110,7 +109,7 @@ impl StoredBcrypt {
     /// the others a NUL is where bcrypt starts the password over.
     ///
     /// Both cost what any other password does.
-    pub(super) fn fits(&self, typed: &[u8]) -> bool {
+    pub(super) fn derived(&self, typed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let mut key = self.key(typed);
         let whole = key.len() <= MOST_BYTES && !key.contains(&0);
         key.truncate(MOST_BYTES);
@@ -118,7 +117,11 @@ impl StoredBcrypt {
             key.push(0);
         }
         let digest = bcrypt(self.cost, &self.salt, &key);
-        whole && bool::from(digest.ct_eq(&*self.digest))
+        whole.then(|| Zeroizing::new(digest.to_vec()))
+    }
+
+    pub(super) fn digest(&self) -> &[u8] {
+        &*self.digest
     }
 
     fn key(&self, typed: &[u8]) -> Zeroizing<Vec<u8>> {

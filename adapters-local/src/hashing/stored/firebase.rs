@@ -4,7 +4,6 @@ use auth_domain::PasswordHash;
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use base64ct::{Base64, Base64Unpadded, Encoding};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::StoredHashError;
@@ -119,12 +118,20 @@ impl StoredFirebaseScrypt {
         Ok(Self { costs, salt, signer_key, output })
     }
 
-    pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> Result<bool, TryReserveError> {
+    /// `None` if the library of the cipher refuses.
+    pub(super) fn derived(
+        &self,
+        arena: &mut Arena,
+        typed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, TryReserveError> {
         // Firebase derives 64 bytes and encrypts with the first 32. The first do not depend on the rest.
         let mut key = Zeroizing::new([0; 32]);
         scrypt(arena, self.costs, &self.salt, typed, &mut *key)?;
-        let encrypted = aes_256_ctr(&key, &self.signer_key);
-        Ok(encrypted.is_some_and(|encrypted| encrypted.ct_eq(&self.output).into()))
+        Ok(aes_256_ctr(&key, &self.signer_key))
+    }
+
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.output
     }
 }
 

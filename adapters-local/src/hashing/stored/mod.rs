@@ -9,11 +9,14 @@ mod passlib_tests;
 mod pbkdf2;
 mod scrypt;
 mod sha256;
+mod wrapped;
 
 use std::collections::TryReserveError;
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 pub(super) use self::argon2::StoredArgon2;
 use self::bcrypt::StoredBcrypt;
@@ -22,6 +25,7 @@ use self::firebase::StoredFirebaseScrypt;
 use self::pbkdf2::{HmacDigest, StoredPbkdf2};
 use self::scrypt::StoredScrypt;
 pub(super) use self::sha256::StoredSha256;
+pub(super) use self::wrapped::{StoredWrapped, blank};
 use super::arena::Arena;
 use super::pepper::PepperId;
 use super::settings::{Argon2Ceilings, ImportCeilings};
@@ -33,6 +37,7 @@ const MOST_BYTES: usize = 1024;
 pub(super) enum Stored {
     Argon2(StoredArgon2),
     Imported(Imported),
+    Wrapped(StoredWrapped),
 }
 
 /// What other systems stored, each of the bytes as typed. A new form is a variant of this, with a
@@ -63,6 +68,9 @@ pub enum StoredFormat {
     Scrypt,
     /// Unsalted SHA-256.
     Sha256,
+    /// Argon2id over the digest of another system, as
+    /// [`Argon2idHasher::wrap`](crate::Argon2idHasher::wrap) makes it.
+    Wrapped,
 }
 
 /// Why a stored text is not a hash that can be verified. Says nothing of the text itself, but the name of
@@ -95,6 +103,7 @@ impl fmt::Display for StoredFormat {
             Self::Pbkdf2 => "pbkdf2",
             Self::Scrypt => "scrypt",
             Self::Sha256 => "sha256",
+            Self::Wrapped => "wrapped",
         })
     }
 }
@@ -112,6 +121,8 @@ impl Stored {
             StoredArgon2::read(text, argon2).map(Self::Argon2)
         } else if let Some(text) = text.strip_prefix("argon2$argon2") {
             StoredArgon2::read_djangos(text, argon2).map(Self::Argon2)
+        } else if let Some(text) = text.strip_prefix(wrapped::NAME) {
+            StoredWrapped::read(text, argon2, imports).map(Self::Wrapped)
         } else {
             Imported::read(text, imports).map(Self::Imported)
         }
@@ -120,6 +131,7 @@ impl Stored {
     pub(super) const fn format(&self) -> StoredFormat {
         match self {
             Self::Argon2(_) => StoredFormat::Argon2,
+            Self::Wrapped(_) => StoredFormat::Wrapped,
             Self::Imported(imported) => match imported {
                 Imported::Bcrypt(stored) if stored.is_of_password() => StoredFormat::Bcrypt,
                 Imported::Bcrypt(_) => StoredFormat::BcryptSha256,
@@ -196,12 +208,34 @@ impl Imported {
 
     /// Whether this is the hash of the bytes `typed`, in a time that does not tell how much of it fits.
     pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> Result<bool, TryReserveError> {
+        let derived = self.derived(arena, typed)?;
+        Ok(derived.is_some_and(|derived| derived.ct_eq(self.digest()).into()))
+    }
+
+    /// What stands in place of [`Imported::digest`] in a hash of the bytes `typed` of these costs and this
+    /// salt; `None` for what fits no hash.
+    pub(super) fn derived(
+        &self,
+        arena: &mut Arena,
+        typed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, TryReserveError> {
         Ok(match self {
-            Self::Bcrypt(stored) => stored.fits(typed),
-            Self::FirebaseScrypt(stored) => stored.fits(arena, typed)?,
-            Self::Pbkdf2(stored) => stored.fits(typed),
-            Self::Scrypt(stored) => stored.fits(arena, typed)?,
-            Self::Sha256(stored) => stored.is_of(typed),
+            Self::Bcrypt(stored) => stored.derived(typed),
+            Self::FirebaseScrypt(stored) => stored.derived(arena, typed)?,
+            Self::Pbkdf2(stored) => Some(stored.derived(typed)),
+            Self::Scrypt(stored) => Some(stored.derived(arena, typed)?),
+            Self::Sha256(_) => Some(StoredSha256::of(typed)),
         })
+    }
+
+    /// What of the stored text depends on the password.
+    pub(super) fn digest(&self) -> &[u8] {
+        match self {
+            Self::Bcrypt(stored) => stored.digest(),
+            Self::FirebaseScrypt(stored) => stored.digest(),
+            Self::Pbkdf2(stored) => stored.digest(),
+            Self::Scrypt(stored) => stored.digest(),
+            Self::Sha256(stored) => stored.digest(),
+        }
     }
 }

@@ -70,6 +70,7 @@ fn fits(stored: &Stored, typed: &[u8]) -> bool {
     let mut arena = Arena::new(0);
     match stored {
         Stored::Imported(stored) => stored.fits(&mut arena, typed).unwrap(),
+        Stored::Wrapped(_) => panic!("passlib wraps nothing"),
         Stored::Argon2(stored) => {
             let argon2 =
                 ::argon2::Argon2::new(stored.algorithm, stored.version, stored.params.clone());

@@ -2,7 +2,6 @@ use std::num::NonZeroU32;
 
 use aws_lc_rs::pbkdf2;
 use base64ct::{Base64, Base64Pbkdf2, Base64Unpadded, Base64Url};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::StoredHashError;
@@ -152,10 +151,14 @@ impl StoredPbkdf2 {
         u64::from(self.iterations.get()) * blocks as u64
     }
 
-    pub(super) fn fits(&self, typed: &[u8]) -> bool {
+    pub(super) fn derived(&self, typed: &[u8]) -> Zeroizing<Vec<u8>> {
         let mut key = Zeroizing::new(vec![0; self.output.len()]);
         pbkdf2::derive(self.digest.algorithm(), self.iterations, &self.salt, typed, &mut key);
-        key.ct_eq(&self.output).into()
+        key
+    }
+
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.output
     }
 }
 

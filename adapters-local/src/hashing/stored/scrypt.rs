@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use argon2::Block;
 use aws_lc_rs::pbkdf2;
 use base64ct::{Base64, Base64Unpadded};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::StoredHashError;
@@ -84,10 +83,18 @@ impl StoredScrypt {
         Ok(Self { costs, salt: salt.as_bytes().to_vec(), output: output(bytes::<Base64>(key)?)? })
     }
 
-    pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> Result<bool, TryReserveError> {
+    pub(super) fn derived(
+        &self,
+        arena: &mut Arena,
+        typed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, TryReserveError> {
         let mut key = Zeroizing::new(vec![0; self.output.len()]);
         scrypt(arena, self.costs, &self.salt, typed, &mut key)?;
-        Ok(key.ct_eq(&self.output).into())
+        Ok(key)
+    }
+
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.output
     }
 }
 

@@ -13,9 +13,17 @@ impl StoredSha256 {
         hex(digest, HexCase::Lower).map(Self)
     }
 
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn of(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+        let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(bytes)));
+        Zeroizing::new(digest.to_vec())
+    }
+
     /// Whether this is the digest of `bytes`, in a time that does not tell how much of it fits.
     pub(in crate::hashing) fn is_of(&self, bytes: &[u8]) -> bool {
-        let digest = Zeroizing::new(<[u8; 32]>::from(Sha256::digest(bytes)));
-        digest.ct_eq(self.0.as_slice()).into()
+        Self::of(bytes).ct_eq(&self.0).into()
     }
 }
