@@ -1,5 +1,5 @@
 //! The import of accounts, over exports with good and bad rows, killed wherever it can be.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use adapters_local::memory::MemoryUsers;
-use adapters_local::{Argon2idSettings, FirebaseScrypt};
+use adapters_local::{Argon2idHasher, Argon2idSettings, FirebaseScrypt, OsEntropy};
 use adapters_sql::{SqlSettings, SqlStore};
 use async_trait::async_trait;
 use auth_domain::ports::{
-    CredentialUpdate, EmailChange, EmailUpdate, Insert, Update, UserKey, UserStore,
+    CredentialUpdate, EmailChange, EmailUpdate, Insert, PasswordHasher, Reservation, Update,
+    UserKey, UserStore, Verification,
 };
-use auth_domain::{CredentialVersion, DisplayName, Email, PortError, Timestamp, User, UserId};
+use auth_domain::{
+    CredentialVersion, DisplayName, Email, Password, PortError, Timestamp, User, UserId,
+};
 
 #[path = "../import_users.rs"]
 #[expect(dead_code, reason = "its command line is run as a program here")]
@@ -49,6 +52,7 @@ impl Folder {
             refused: self.0.join("refused"),
             settings: Argon2idSettings::default(),
             firebase: None,
+            wrapper: None,
             store,
         }
     }
@@ -204,6 +208,52 @@ async fn an_export_of_firebase_becomes_hashes_that_are_verified() {
     assert!(ann.expose().starts_with("$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8"));
     let cleo = found(&*store, "cleo@example.com").await.password_hash.unwrap();
     assert_eq!(cleo.expose(), BCRYPT);
+}
+
+async fn verified(stored: User, typed: &str) -> Verification {
+    let settings = Argon2idSettings::default();
+    let hasher = Argon2idHasher::new(settings, Arc::new(OsEntropy::new())).unwrap();
+    let Ok(Reservation::Slot(slot)) = hasher.reserve() else { panic!("no place is free") };
+    slot.verify(Password::new(typed).unwrap(), stored.password_hash).await.unwrap()
+}
+
+#[tokio::test]
+async fn wrapped_hashes_let_their_owners_in_and_are_not_in_the_store() {
+    let atlassians = "{PKCS5S2}c4xaeTQM0lUieMS3V5voiexyX9XhqC2dBd5ecVy60IPksHChwoTAVYFrhsgoq8/p";
+    let export = format!(
+        "email,name,password_hash\n\
+         ann@example.com,Ann,{BCRYPT}\n\
+         bob@example.com,Bob,{PBKDF2}\n\
+         cleo@example.com,Cleo,\n\
+         dan@example.com,Dan,{atlassians}\n"
+    );
+    let folder = Folder::new("wrapped").with("export.csv", &export);
+    let store = Arc::new(MemoryUsers::new());
+    let mut import = folder.import("export.csv", Some(Arc::clone(&store) as _));
+    let wrapper =
+        Argon2idHasher::new(Argon2idSettings::default(), Arc::new(OsEntropy::new())).unwrap();
+    import.wrapper = Some(wrapper);
+    let tally = import.run().await.unwrap();
+    assert_eq!(counts(&tally), (3, 1));
+    // What came in is told, not what it became.
+    assert_eq!((tally.accepted["bcrypt"], tally.accepted["pbkdf2"]), (1, 1));
+    assert_eq!(
+        folder.read("refused"),
+        "line 5: the digest of the stored hash cannot be told apart from its salt\n"
+    );
+    for (address, typed, stored) in
+        [("ann@example.com", "U*U", BCRYPT), ("bob@example.com", "not a password", PBKDF2)]
+    {
+        let user = found(&*store, address).await;
+        let kept = user.password_hash.as_ref().unwrap().expose();
+        assert!(kept.starts_with("wrapped$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(!kept.contains(&stored[stored.len() - 20..]));
+        assert_eq!(verified(user.clone(), typed).await, Verification::MatchNeedsRehash);
+        assert_eq!(verified(user, "wrong").await, Verification::Mismatch);
+    }
+    assert!(found(&*store, "cleo@example.com").await.password_hash.is_none());
+    // The rows are known again, although they would be wrapped with other salts.
+    assert_eq!(counts(&import.run().await.unwrap()), (3, 1));
 }
 
 #[tokio::test]
