@@ -43,9 +43,10 @@ const WRAP: &str = "password_hasher.wrap";
 /// A match is [`Verification::Match`] for Argon2id as the settings have it today, its pepper included,
 /// and [`Verification::MatchNeedsRehash`] for all else.
 ///
-/// Anything else, and what names costs above [`Argon2Ceilings`] or [`ImportCeilings`], is
-/// [`PortErrorKind::Corrupt`]; [`Argon2idSettings::stored_format`] tells before it is in a store. Not
-/// verified on purpose: bcrypt's `$2$` and `$2x$`, where many passwords share a hash.
+/// Anything else, and what names costs above [`Argon2Ceilings`](crate::Argon2Ceilings) or
+/// [`ImportCeilings`](crate::ImportCeilings), is [`PortErrorKind::Corrupt`];
+/// [`Argon2idSettings::stored_format`] tells before it is in a store. Not verified on purpose: bcrypt's
+/// `$2$` and `$2x$`, where many passwords share a hash.
 ///
 /// With a [`Pepper`], a hash names it by `keyid`, after Argon2's costs. One that names a pepper that the
 /// settings do not have is [`PortErrorKind::Rejected`], caused by [`StoredHashError::UnknownPepper`]: a
@@ -301,13 +302,18 @@ impl Today {
             Work::Whole => {}
             Work::Hardly => self.stand_in(arena, password),
             Work::WholeAndMore => return,
-            Work::Other if self.pace.keep_up(start) => return,
+            Work::Other if self.keep_up(arena, start) => return,
             Work::Other => {
                 start = self.pace.start();
                 self.stand_in(arena, password);
             }
         }
         self.pace.remember(start);
+    }
+
+    fn keep_up(&self, arena: &mut Arena, start: Start) -> bool {
+        let blocks = blocks(VERIFY, arena, &self.params);
+        blocks.is_ok_and(|blocks| self.pace.keep_up(start, blocks))
     }
 
     /// Does what it takes to verify one of today's hashes.

@@ -2,14 +2,12 @@ use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use argon2::Block;
 use sha2::{Digest, Sha256};
 
 /// How many whole verifications are remembered. Enough that their spread is that of all, few enough that
 /// they are as old as the state of the machine.
 const REMEMBERED: usize = 64;
-
-/// What is hashed between two looks at the clock: about a microsecond of work.
-const PIECE: [u8; 1024] = [0; 1024];
 
 /// Makes a cheaper verification take as long as one of today's hashes, to the microsecond.
 ///
@@ -44,31 +42,60 @@ impl Pace {
     }
 
     /// Remembers a verification that cost what today's hash costs, and nothing besides.
-    pub(super) fn remember(&self, start: Start) {
-        let took = self.since(start);
+    pub(super) fn remember(&self, Start(start): Start) {
+        let took = self.clock.worked().saturating_sub(start);
         self.recent(|recent| recent.push(took));
     }
 
-    /// Works until as much time has gone by since `start` as one of those that are remembered took, each
-    /// of which has its turn. Whether there is one; if not, it did nothing.
+    /// Works in `blocks` until as much time has gone by since `start` as one of those that are remembered
+    /// took, each of which has its turn. Whether there is one; if not, it did nothing.
     #[must_use]
-    pub(super) fn keep_up(&self, start: Start) -> bool {
+    pub(super) fn keep_up(&self, Start(start): Start, blocks: &mut [Block]) -> bool {
         let Some(enough) = self.recent(Recent::next) else {
             return false;
         };
-        while self.since(start) < enough {
-            black_box(Sha256::digest(black_box(PIECE)));
+        let mut treadmill = Treadmill { blocks, step: 0 };
+        while self.clock.worked() < start + enough {
+            treadmill.step();
         }
         true
-    }
-
-    fn since(&self, Start(start): Start) -> Duration {
-        self.clock.worked().saturating_sub(start)
     }
 
     /// Nothing under this lock can leave it half changed, so a poisoned one is whole.
     fn recent<T>(&self, look: impl FnOnce(&mut Recent) -> T) -> T {
         look(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Work that only has to cost: nobody's hash. It goes through memory as Argon2 does, writing one block after another and
+/// reading others from all over, and computes in between. So what comes after it finds the caches as it
+/// does after a whole hash: the wiping of the memory would show it.
+struct Treadmill<'arena> {
+    blocks: &'arena mut [Block],
+    step: u64,
+}
+
+impl Treadmill<'_> {
+    /// Some two microseconds. One block moved for each half KiB that is hashed comes closest to Argon2.
+    fn step(&mut self) {
+        for _ in 0..4 {
+            self.mix();
+        }
+        for _ in 0..2 {
+            black_box(Sha256::digest(black_box([0; 1024])));
+        }
+    }
+
+    fn mix(&mut self) {
+        self.step += 1;
+        // Multiplied by 2^64 over the golden ratio, numbers that ascend are scattered.
+        let scattered = self.step.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let within =
+            |number: u64| number.checked_rem(self.blocks.len() as u64).unwrap_or(0) as usize;
+        let (to, from) = (within(self.step), within(scattered));
+        if let Ok([to, from]) = self.blocks.get_disjoint_mut([to, from]) {
+            *to ^= from;
+        }
     }
 }
 
@@ -155,14 +182,14 @@ pub(super) mod counted {
         SPENT.get()
     }
 
-    /// A nanosecond for each unit of work. Each look at it counts as one, and so does what is done
+    /// A microsecond for each unit of work. Each look at it counts as one, and so does what is done
     /// between two looks.
     pub(in crate::hashing) struct CountedClock;
 
     impl WorkClock for CountedClock {
         fn worked(&self) -> Duration {
             spend(1);
-            Duration::from_nanos(spent())
+            Duration::from_micros(spent())
         }
     }
 }
@@ -188,7 +215,7 @@ mod tests {
         let start = pace.start();
         let before = spent();
         spend(work);
-        assert!(pace.keep_up(start));
+        assert!(pace.keep_up(start, &mut [Block::new(); 2]));
         spent() - before
     }
 
@@ -215,8 +242,25 @@ mod tests {
         let pace = pace();
         let start = pace.start();
         let before = spent();
-        assert!(!pace.keep_up(start));
+        let mut blocks = [Block::new(); 2];
+        blocks[0].as_mut().fill(1);
+        assert!(!pace.keep_up(start, &mut blocks));
         assert_eq!(spent(), before);
+        assert!(blocks[1].as_ref().iter().all(|word| *word == 0));
+    }
+
+    /// And needs none.
+    #[test]
+    fn work_spreads_over_the_memory() {
+        let mut blocks = vec![Block::new(); 64];
+        blocks[9].as_mut().fill(1);
+        let mut treadmill = Treadmill { blocks: &mut blocks, step: 0 };
+        for _ in 0..200 {
+            treadmill.step();
+        }
+        let reached = |block: &Block| block.as_ref().iter().any(|word| *word != 0);
+        assert!(blocks.iter().filter(|block| reached(block)).count() > 16);
+        Treadmill { blocks: &mut [], step: 0 }.step();
     }
 
     #[test]
@@ -250,7 +294,7 @@ mod tests {
         let clock = ThreadClock::new();
         let before = clock.worked();
         assert!((0..1_000_000).any(|_| {
-            black_box(Sha256::digest(black_box(PIECE)));
+            black_box(Sha256::digest(b"work"));
             clock.worked() > before
         }));
     }
