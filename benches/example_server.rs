@@ -1,7 +1,8 @@
 //! The example server, built to be measured as a process of its own.
 
+use std::io::{self, BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -18,4 +19,34 @@ pub(crate) fn build() -> Result<PathBuf> {
     let mut built =
         messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
     built.next_back().context("the server was not built")
+}
+
+/// A server as a process of its own, until it is dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    /// Host and port.
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Runs a program whose first line ends in the URL that it listens at.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut output = BufReader::new(child.stdout.take().context("no output")?);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        let address = line.trim().split_once("http://").map(|(_, address)| address.to_owned());
+        let mut server = Self { child, address: String::new() };
+        server.address = address.with_context(|| format!("does not start: {command:?}"))?;
+        // What it prints further is nobody's business, and a full pipe would stop it.
+        std::thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

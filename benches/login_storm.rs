@@ -7,21 +7,21 @@
 
 mod example_server;
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use example_server::Server;
 use serde_json::{Value, json};
 
 const CLIENTS: usize = 64;
 
 fn main() -> Result<()> {
     let seconds = std::env::args().nth(1).map_or(Ok(10), |text| text.parse())?;
-    let server = Server::start(&example_server::build()?)?;
+    let server = start(&example_server::build()?)?;
     let register = json!({"email": "ann@example.com", "password": PASSWORD, "name": "Ann"});
     ensure!(post(&agent(), &server.url("register"), &register)?.status == 201, "not registered");
     println!("idle: {} KiB resident", server.memory("VmRSS:")?);
@@ -123,29 +123,17 @@ fn post(agent: &ureq::Agent, url: &str, body: &Value) -> Result<Answer> {
     Ok(Answer { status: response.status().as_u16(), retry_after, time: start.elapsed() })
 }
 
-struct Server {
-    child: Child,
-    address: String,
-    _output: BufReader<ChildStdout>,
-}
-
-impl Server {
-    fn start(executable: &PathBuf) -> Result<Self> {
-        let mut child = Command::new(executable)
+fn start(executable: &Path) -> Result<Server> {
+    Server::start(
+        Command::new(executable)
             .env("AUTH_LISTEN", "127.0.0.1:0")
             .env("AUTH_STORE", "memory")
             .env("AUTH_HASH_THREADS", "2")
-            .env("AUTH_RATE_LIMITS", "off")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut output = BufReader::new(child.stdout.take().context("no output")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let address = line.trim().rsplit("http://").next().unwrap_or_default().to_owned();
-        Ok(Self { child, address, _output: output })
-    }
+            .env("AUTH_RATE_LIMITS", "off"),
+    )
+}
 
+impl Server {
     fn url(&self, call: &str) -> String {
         format!("http://{}/auth/{call}", self.address)
     }
@@ -154,12 +142,5 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find(|line| line.starts_with(name)).context("not Linux")?;
         Ok(line.split_whitespace().nth(1).context("no figure")?.parse()?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -12,12 +12,12 @@
 mod example_server;
 
 use std::fmt::{self, Display};
-use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use example_server::Server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -116,26 +116,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A server as a process of its own, until it is dropped.
-struct Server {
-    child: Child,
-    address: String,
-}
-
 impl Server {
-    fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut output = BufReader::new(child.stdout.take().context("no output")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let address = line.trim().split_once("http://").map(|(_, address)| address.to_owned());
-        let mut server = Self { child, address: String::new() };
-        server.address = address.with_context(|| format!("does not start: {command:?}"))?;
-        // What it prints further is nobody's business, and a full pipe would stop it.
-        std::thread::spawn(move || io::copy(&mut output, &mut io::sink()));
-        Ok(server)
-    }
-
     /// User and system time so far (proc_pid_stat(5), fields 14 and 15, in units of 10 ms).
     fn cpu_ms(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
@@ -159,13 +140,6 @@ impl Server {
         let pairs = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
         let cookies = pairs.collect::<Vec<_>>().join("; ");
         Ok(Answer { body: serde_json::from_str(&text)?, cookies })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
