@@ -7,6 +7,8 @@
 
 #[path = "server/stores.rs"]
 mod stores;
+#[path = "server/undefended.rs"]
+mod undefended;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -21,7 +23,7 @@ use adapters_local::{
     SmtpSettings, SystemClock, TokenProfile, TracingEvents,
 };
 use anyhow::{Context, Result, bail};
-use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, TokenIssuer};
+use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, PasswordHasher, TokenIssuer};
 use auth_domain::{
     Auth, Email, EmailVerification, FailurePolicy, LinkBase, Locale, MasterSecret, OutgoingEmail,
     PortError, Ports, RateLimits, RegistrationMode, Settings, TokenCheck,
@@ -33,6 +35,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use stores::Worker;
+use undefended::SkipsStandInHash;
 
 /// Accounts and sessions over HTTP.
 #[derive(Parser)]
@@ -134,6 +137,10 @@ struct Arguments {
     /// PEM file with certificates to trust besides the system's.
     #[arg(long, env = "AUTH_SMTP_CA")]
     smtp_ca: Option<PathBuf>,
+    /// Answers at once where there is no hash to verify, which tells who has an account: for the bench that
+    /// measures that. In no environment, so that nobody inherits it.
+    #[arg(long, hide = true)]
+    danger_skip_stand_in_hash: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -250,8 +257,7 @@ async fn compose(
     let signing_key = SigningKey::ed25519_from_master(&secret);
     let verifier = JwtVerifier::from_masters(&secret, previous.as_ref(), profile.clone())?;
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
-    let hasher = Argon2idHasher::new(hash_settings(arguments)?, Arc::clone(&entropy) as _)
-        .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE, AUTH_PREVIOUS_PEPPERS")?;
+    let hasher = hasher(arguments, Arc::clone(&entropy) as _)?;
     let ports = Ports {
         attempts: stores.attempts,
         breached_passwords: breached_passwords(arguments)?,
@@ -259,7 +265,7 @@ async fn compose(
         compatibility_issuer: compatibility_issuer(arguments)?,
         entropy,
         events: Arc::new(TracingEvents::new()),
-        hasher: Arc::new(hasher),
+        hasher,
         limiter: stores.limiter,
         mail_queue: stores.mail_queue,
         mailer: mailer(arguments)?,
@@ -351,6 +357,16 @@ fn compatibility_issuer(arguments: &Arguments) -> Result<Option<Arc<dyn TokenIss
     let issuer =
         CompatibilityIssuer::new(secret.as_bytes()).context("AUTH_COMPATIBILITY_SECRET")?;
     Ok(Some(Arc::new(issuer)))
+}
+
+fn hasher(arguments: &Arguments, entropy: Arc<dyn Entropy>) -> Result<Arc<dyn PasswordHasher>> {
+    let hasher = Argon2idHasher::new(hash_settings(arguments)?, entropy)
+        .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE, AUTH_PREVIOUS_PEPPERS")?;
+    if arguments.danger_skip_stand_in_hash {
+        tracing::warn!("--danger-skip-stand-in-hash: the time of a login tells who has an account");
+        return Ok(Arc::new(SkipsStandInHash(Arc::new(hasher))));
+    }
+    Ok(Arc::new(hasher))
 }
 
 fn hash_settings(arguments: &Arguments) -> Result<Argon2idSettings> {

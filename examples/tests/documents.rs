@@ -57,7 +57,9 @@ fn every_setting_of_the_server_is_read_from_the_environment() {
     let settings = server.split("struct Arguments {").nth(1).unwrap().split("\n}").next().unwrap();
     let fields = settings
         .lines()
-        .filter(|line| line.starts_with("    ") && line.ends_with(',') && line.contains(": "));
+        .filter(|line| line.starts_with("    ") && line.ends_with(',') && line.contains(": "))
+        // No setting, and in no environment, which whoever comes later inherits.
+        .filter(|line| !line.trim().starts_with("danger_"));
     for field in fields.map(|line| line.trim().split(':').next().unwrap()) {
         let variable = format!("env = \"AUTH_{}\"", field.to_uppercase());
         assert!(settings.contains(&variable), "{field} has no variable");
