@@ -14,6 +14,7 @@ use auth_domain::{
     LoginError, LoginRequest, MailJob, MasterSecret, Password, PasswordHash, RequestContext,
     ResetRecord, SkipReason, Timestamp, TokenDigest, User, UserId,
 };
+use base64ct::{Base64Unpadded, Encoding as _};
 use fastrand::Rng;
 use tokio::task::JoinSet;
 
@@ -86,7 +87,8 @@ impl Accounts {
     fn user(&self, account: Account, email: &Email, rng: &mut Rng) -> Result<User> {
         let Account { hash, verified, disabled } = account;
         let hash = match hash {
-            Hash::Today => Some(self.hash.clone()),
+            Hash::Today => Some(hash_of_its_own(rng)),
+            Hash::OfRight => Some(self.hash.clone()),
             Hash::Absent => None,
             Hash::Text(text) => Some(text.to_owned()),
         };
@@ -195,7 +197,14 @@ async fn reach_mail_cap(auth: Auth, call: Call, email: Email) -> Result<()> {
     bail!("mails have no cap")
 }
 
-/// A hash of [`RIGHT`] as the server makes it, for all accounts.
+/// As the server makes them, with chance in place of salt and output.
+fn hash_of_its_own(rng: &mut Rng) -> String {
+    let (salt, output) = (bytes::<16>(rng), bytes::<32>(rng));
+    let encode = Base64Unpadded::encode_string;
+    format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", encode(&salt), encode(&output))
+}
+
+/// A hash of [`RIGHT`] as the server makes it.
 pub(crate) async fn hash_today() -> Result<String> {
     let hasher = Argon2idHasher::new(Argon2idSettings::default(), Arc::new(OsEntropy::new()))?;
     let Reservation::Slot(slot) = hasher.reserve()? else { bail!("no place to hash in") };

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::accounts::bytes;
-use crate::states::{Call, State};
+use crate::states::{Call, State, Typed};
 
 /// A request about an address, from a source of its own.
 pub(crate) fn request(
@@ -16,7 +16,11 @@ pub(crate) fn request(
     host: &str,
     rng: &mut Rng,
 ) -> Vec<u8> {
-    let (path, body) = call_of(call, &state.password, email.as_str(), rng);
+    let password = match &state.password {
+        Typed::Guess => format!("{:016x} guess", rng.u64(..)),
+        Typed::This(password) => password.clone(),
+    };
+    let (path, body) = call_of(call, &password, email.as_str(), rng);
     let (body, source) = (body.to_string(), source(rng));
     let head = format!(
         "POST /auth/{path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {source}\r\n\

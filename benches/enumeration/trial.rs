@@ -43,7 +43,7 @@ pub(crate) struct Bench {
     /// Of the server beside its settings.
     pub(crate) arguments: &'static [&'static str],
     pub(crate) runtime: Runtime,
-    /// Of the one password, by today's parameters.
+    /// Of the one right password, by today's parameters.
     pub(crate) hash: String,
     pub(crate) rng: Rng,
 }
