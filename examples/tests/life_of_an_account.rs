@@ -2,6 +2,10 @@
 //! that it has, and at a router in this one, whose stores can be looked into afterwards.
 #![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
+#[path = "life/canary.rs"]
+mod canary;
+#[path = "life/child.rs"]
+mod child;
 mod databases;
 #[path = "life/http.rs"]
 mod http;
@@ -18,49 +22,10 @@ use auth_domain::{Email, EmailVerification, UserId};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokio::net::TcpListener;
 
+use child::Child;
 use databases::Database;
 use life::{Answer, Call, Departed, World};
 use process::Server;
-
-/// A mail that nobody asked for yet.
-struct Mail {
-    to: String,
-    subject: String,
-    text: String,
-}
-
-/// The example server. It prints its mails.
-struct Child {
-    server: Server,
-    unread: Vec<Mail>,
-}
-
-impl Child {
-    fn next_mail(&self) -> Mail {
-        let to = self.server.line_with("--- mail to ").split_off("--- mail to ".len());
-        let subject = self.server.line_with("Subject: ").split_off("Subject: ".len());
-        let lines = std::iter::from_fn(|| Some(self.server.line_with("")));
-        let lines: Vec<_> = lines.take_while(|line| line != "---").collect();
-        Mail { to, subject, text: lines.join("\n") }
-    }
-}
-
-impl World for Child {
-    async fn send(&mut self, call: Call) -> Answer {
-        http::send(&self.server.address, call).await
-    }
-
-    async fn mail(&mut self, to: &str, subject: &str) -> String {
-        loop {
-            let is_it = |mail: &Mail| mail.to == to && mail.subject == subject;
-            if let Some(index) = self.unread.iter().position(is_it) {
-                return self.unread.remove(index).text;
-            }
-            let next = self.next_mail();
-            self.unread.push(next);
-        }
-    }
-}
 
 impl Database {
     /// Everything that the tables hold of accounts, as text.
@@ -90,9 +55,9 @@ impl Database {
 async fn live_at_the_example_server(store: &str) -> (Child, Departed) {
     let settings = [("AUTH_EMAIL_VERIFICATION", "required"), ("AUTH_STORE", store)];
     let server = Server::start("server", &settings);
-    let mut child = Child { server, unread: Vec::new() };
+    let mut child = Child::new(server);
     let departed = life::lived(&mut child).await;
-    assert!(child.unread.is_empty(), "{} mails more than were due", child.unread.len());
+    assert_eq!(child.unread(), 0, "mails more than were due");
     (child, departed)
 }
 
