@@ -40,7 +40,8 @@ fn call_of(call: Call, password: &str, email: &str, rng: &mut Rng) -> (&'static 
         Call::Resend => ("verify-email/resend", json!({ "email": email })),
         Call::Verify => ("verify-email", json!({ "token": forged_verification(email, rng) })),
         Call::Reset => {
-            let token = forged(email.as_bytes(), rng);
+            // A secret and its tag.
+            let token = forged::<48>(email.as_bytes(), rng);
             ("reset-password", json!({ "token": token, "new_password": password }))
         }
     }
@@ -51,12 +52,12 @@ fn forged_verification(email: &str, rng: &mut Rng) -> String {
     const A_DAY_IN_2100: u64 = 4_102_444_800;
     let (account, version) = (bytes::<16>(rng), 0_u64.to_be_bytes());
     let claims = [&account[..], &version, &A_DAY_IN_2100.to_be_bytes(), email.as_bytes()].concat();
-    forged(&claims, rng)
+    forged::<32>(&claims, rng)
 }
 
-/// With 32 bytes of chance where there should be a secret.
-fn forged(claims: &[u8], rng: &mut Rng) -> String {
-    let secret: [u8; 32] = bytes(rng);
+/// With bytes of chance where there should be a secret.
+fn forged<const N: usize>(claims: &[u8], rng: &mut Rng) -> String {
+    let secret: [u8; N] = bytes(rng);
     let encode = Base64UrlUnpadded::encode_string;
     format!("{}.{}", encode(claims), encode(&secret))
 }
