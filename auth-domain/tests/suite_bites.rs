@@ -24,7 +24,7 @@ use auth_domain::conformance::{
     Racers, Spawner, Task, attempt_store, breached_passwords, entropy, password_hasher,
     rate_limiter, reset_token_store, session_store, token, user_store,
 };
-use broken::attempts::{self, Attempts};
+use broken::attempts::{self, AttemptFault, Attempts};
 use broken::breached::{self, Breached};
 use broken::generator::{self, EntropyFault, Generator};
 use broken::hasher::{self, Hasher};
@@ -145,6 +145,16 @@ fn the_laws_of_attempt_stores_bite() {
     });
 }
 
+/// What the usual racers do not show: each other law of attempts is kept by one that opens in a crowd.
+#[test]
+fn only_a_thousand_at_once_show_that_a_store_opens_in_a_crowd() {
+    for law in attempt_store::LAWS {
+        let store = Arc::new(Attempts::new(Some(AttemptFault::OpensInACrowd)));
+        let wrong = what_is_wrong(attempt_store::hold(law, store, &tokio::spawn));
+        assert_eq!(wrong.is_some(), law.contains("thousand"), "{law}: {wrong:?}");
+    }
+}
+
 #[test]
 fn the_laws_of_rate_limiters_bite() {
     each_law_bites(rate_limiter::LAWS, limiter::CAUGHT, |law, fault| {
@@ -197,9 +207,12 @@ fn a_fault_that_is_not_caught_is_found() {
     });
 }
 
-/// Laws of one call beside one other.
-const DUELS: [&str; 2] =
-    ["what_is_written_beside_a_move_is_kept", "a_restamp_among_rotations_is_kept"];
+/// Laws that know themselves how many race: one call beside one other, or a thousand.
+const OF_A_NUMBER: [&str; 3] = [
+    "what_is_written_beside_a_move_is_kept",
+    "a_restamp_among_rotations_is_kept",
+    "of_a_thousand_attempts_at_once_only_the_free_ones_are_let_in",
+];
 
 #[test]
 fn each_race_has_as_many_racers_as_its_spawner_says() {
@@ -232,7 +245,7 @@ fn each_race_has_as_many_racers_as_its_spawner_says() {
 
 fn racers_are_the_spawners(law: &str, hold: impl AsyncFn(&dyn Spawner)) {
     let [eight, thirty_two] = [8, 32].map(|racers| started(racers, &hold));
-    let times = if DUELS.contains(&law) { 1 } else { 4 };
+    let times = if OF_A_NUMBER.contains(&law) { 1 } else { 4 };
     assert_eq!(thirty_two, times * eight, "tasks of {law}, with four times as many racers");
 }
 

@@ -1,5 +1,6 @@
 //! The laws of [`AttemptStore`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ macro_rules! __attempt_store_laws {
             racing: [
                 of_concurrent_attempts_only_the_free_ones_get_in,
                 of_concurrent_attempts_after_a_wait_one_gets_in,
+                of_a_thousand_attempts_at_once_only_the_free_ones_are_let_in,
             ]
         }
     };
@@ -52,6 +54,8 @@ macro_rules! attempt_store_conformance {
 
 const INSTANT: Duration = Duration::from_micros(1);
 const FREE: u32 = 5;
+/// More callers than a store has connections or workers for, so that most of them queue for one.
+const CROWD: usize = 1_000;
 
 fn policy() -> AttemptPolicy {
     AttemptPolicy {
@@ -217,10 +221,8 @@ pub async fn of_concurrent_attempts_only_the_free_ones_get_in(
     for _ in 0..ROUNDS {
         let (key, now) = (fresh::limit_key(), fresh::now());
         let answers = race(spawner, racers(&store, spawner, key, now)).await;
-        let mut priors: Vec<_> = answers.into_iter().filter_map(prior_of).collect();
-        priors.sort_unstable();
         let each_once: Vec<_> = (0..FREE).collect();
-        assert_eq!(priors, each_once, "the counts of those let in");
+        assert_eq!(priors_of(answers), each_once, "the counts of those let in");
     }
 }
 
@@ -237,6 +239,47 @@ pub async fn of_concurrent_attempts_after_a_wait_one_gets_in(
         let others = answers.len() - 1;
         let refused = answers.into_iter().filter(|answer| prior_of(*answer).is_none());
         assert_eq!(refused.count(), others, "more than one got in");
+    }
+}
+
+/// Catches a store that opens when it has more callers than it was built for: a guesser would bring them.
+///
+/// A transient error lets nobody in, and may have counted, as a call whose answer was lost.
+pub async fn of_a_thousand_attempts_at_once_only_the_free_ones_are_let_in(
+    store: Arc<dyn AttemptStore>,
+    spawner: &dyn Spawner,
+) {
+    let (key, now) = (fresh::limit_key(), fresh::now());
+    let due = now + policy().first_wait;
+    for (now, free) in [(now, 0..FREE), (due, FREE..FREE + 1)] {
+        let racers = (0..CROWD).map(|_| begin_if_answered(Arc::clone(&store), key, now));
+        let answers = race(spawner, racers.collect()).await;
+        let all_answered = !answers.contains(&None);
+        let mut priors = priors_of(answers.into_iter().flatten());
+        let each_once: Vec<_> = free.clone().collect();
+        if all_answered {
+            assert_eq!(priors, each_once, "the counts of those let in");
+        }
+        // What a lost answer has not counted is still free.
+        for _ in free {
+            priors.extend(prior_of(begin(&*store, key, now).await));
+        }
+        let different: BTreeSet<_> = priors.iter().collect();
+        assert_eq!(different.len(), priors.len(), "let in with one count: {priors:?}");
+        assert!(different.is_subset(&each_once.iter().collect()), "let in with {priors:?}");
+        assert_eq!(prior_of(begin(&*store, key, now).await), None, "after a thousand attempts");
+    }
+}
+
+/// `None` when the store was too busy for this one of a crowd, which may have been counted all the same.
+async fn begin_if_answered(
+    store: Arc<dyn AttemptStore>,
+    key: LimitKey,
+    now: Timestamp,
+) -> Option<Attempt> {
+    match store.begin(key, now, &policy()).await {
+        Err(error) if error.is_transient() => None,
+        result => Some(done(result)),
     }
 }
 
@@ -266,6 +309,13 @@ const fn prior_of(answer: Attempt) -> Option<u32> {
         Attempt::Proceed { prior } => Some(prior),
         Attempt::Wait { .. } => None,
     }
+}
+
+/// The counts that those let in were told, in order.
+fn priors_of(answers: impl IntoIterator<Item = Attempt>) -> Vec<u32> {
+    let mut priors: Vec<_> = answers.into_iter().filter_map(prior_of).collect();
+    priors.sort_unstable();
+    priors
 }
 
 /// A key whose free attempts were all made just now.

@@ -59,7 +59,8 @@
 //!
 //! The first five ask for a [`Spawner`] too, since "of concurrent callers one wins" is a promise that a
 //! store can only break, or keep, when there are some: those laws start sixteen tasks at one moment, or as
-//! many as [`Racers`] say (`spawn: Racers::new(32, tokio::spawn)`), twenty times over. Looking first and
+//! many as [`Racers`] say (`spawn: Racers::new(32, tokio::spawn)`), twenty times over. One law of
+//! `AttemptStore` starts a thousand, whatever they say, so that callers queue. Looking first and
 //! writing then is found reliably where an `await` lies between the two. Where none does, as between two
 //! locks in memory, it takes a runtime with several threads, and is found at times only.
 //!

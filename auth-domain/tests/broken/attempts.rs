@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ pub(crate) enum AttemptFault {
     KeepsAVerdict,
     LooksFirst,
     NeverWaits,
+    OpensInACrowd,
     OpensToThePatient,
     RefusalCounts,
     RefusalStartsTheWaitAnew,
@@ -46,17 +48,30 @@ pub(crate) const CAUGHT: &[(&str, &[AttemptFault])] = &[
     ("the_policy_of_the_call_decides", &[KeepsAVerdict]),
     ("of_concurrent_attempts_only_the_free_ones_get_in", &[LooksFirst]),
     ("of_concurrent_attempts_after_a_wait_one_gets_in", &[LooksFirst]),
+    (
+        "of_a_thousand_attempts_at_once_only_the_free_ones_are_let_in",
+        &[LooksFirst, CountsNothing, OpensInACrowd],
+    ),
 ];
+
+/// Callers that one which [`OpensInACrowd`] serves at once: more than the usual racers.
+const SERVED: usize = 100;
 
 pub(crate) struct Attempts {
     fault: Option<AttemptFault>,
+    callers: AtomicUsize,
     counts: Mutex<HashMap<LimitKey, AttemptState>>,
     refused_until: Mutex<HashMap<LimitKey, Timestamp>>,
 }
 
 impl Attempts {
     pub(crate) fn new(fault: Option<AttemptFault>) -> Self {
-        Self { fault, counts: Mutex::default(), refused_until: Mutex::default() }
+        Self {
+            fault,
+            callers: AtomicUsize::new(0),
+            counts: Mutex::default(),
+            refused_until: Mutex::default(),
+        }
     }
 
     fn has(&self, fault: AttemptFault) -> bool {
@@ -115,6 +130,14 @@ impl Attempts {
         }
     }
 
+    /// Whether there are more callers than are served at once, this one the last of them.
+    async fn is_crowded(&self) -> bool {
+        let before = self.callers.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        self.callers.fetch_sub(1, Ordering::Relaxed);
+        before >= SERVED
+    }
+
     fn verdict(&self, key: LimitKey, now: Timestamp) -> Option<Attempt> {
         let until = *locked(&self.refused_until).get(&key)?;
         (self.has(KeepsAVerdict) && now < until)
@@ -133,6 +156,9 @@ impl AttemptStore for Attempts {
         let key = self.row_key(key);
         if let Some(verdict) = self.verdict(key, now) {
             return Ok(verdict);
+        }
+        if self.has(OpensInACrowd) && self.is_crowded().await {
+            return Ok(Attempt::Proceed { prior: 0 });
         }
         if self.has(LooksFirst) {
             let stored = locked(&self.counts).get(&key).copied();
