@@ -1,12 +1,7 @@
 //! Attacks under a clock that the test moves: what gets through, against what is promised.
 //!
 //! `cargo test -p adapters-local --test attack_simulation -- --nocapture` prints the figures.
-#![expect(
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test prints and panics"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test prints and panics")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
