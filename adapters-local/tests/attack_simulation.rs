@@ -370,3 +370,31 @@ async fn guesses_at_a_reset_link_buy_nothing() {
     );
     attacked.reset(link, &RequestContext::new()).await.unwrap();
 }
+
+/// How many of a thousand guesses at once are let in, all others being told to wait.
+async fn let_in_of_a_thousand(attacked: &Arc<Attacked>, account: &Email) -> u32 {
+    let guesses: Vec<_> = (0..1_000)
+        .map(|n| (Arc::clone(attacked), account.clone(), n))
+        .map(|(attacked, account, n)| {
+            tokio::spawn(async move { attacked.guess(account, &bot(n)).await.is_ok() })
+        })
+        .collect();
+    let mut let_in = 0;
+    for guess in guesses {
+        let_in += u32::from(guess.await.unwrap());
+    }
+    let_in
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_thousand_guesses_at_once_five_are_verified_with_an_account_and_without() {
+    let attacked = Arc::new(Attacked::start().await);
+    for account in [victim(), email("nobody")] {
+        let before = attacked.hashing.so_far();
+        let at_once = let_in_of_a_thousand(&attacked, &account).await;
+        attacked.world.clock.advance(Duration::from_secs(1));
+        let later = let_in_of_a_thousand(&attacked, &account).await;
+        assert_eq!((at_once, later), (5, 1), "let in at one moment, and after the first wait");
+        assert_eq!(attacked.hashing.so_far() - before, 6, "verified");
+    }
+}
