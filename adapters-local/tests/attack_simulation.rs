@@ -1,59 +1,50 @@
-//! Attacks under a clock that the test moves: what gets through, against what is promised.
-//!
-//! `cargo test -p adapters-local --test attack_simulation -- --nocapture` prints the figures.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test prints and panics")]
+//! What attackers get in hours and weeks of a clock that a test moves, under the default limits and
+//! waits. `cargo test -p adapters-local --test attack_simulation -- --nocapture` prints the figures.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test panics when it fails")]
+#![expect(clippy::print_stdout, reason = "the figures are what a reader runs this for")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use adapters_local::{InsecureInstantHasher, Testing, testing_with};
+use adapters_local::{Testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{HashSlot, PasswordHasher, Reservation, Verification};
-use auth_domain::{
-    DeviceToken, DisplayName, Email, EmailVerification, Login, LoginError, LoginRequest, Password,
-    PasswordHash, PortError, RateLimit, RegisterRequest, RegistrationMode, RequestContext,
-    ResetError, ResetRequest, ResetToken, Settings,
+use auth_domain::ports::{
+    Clock, HashSlot, PasswordHasher, Put, Reservation, ResetTokenStore, Verification,
 };
-use base64ct::{Base64UrlUnpadded, Encoding};
+use auth_domain::*;
 
-const OURS: &str = "correct horse battery";
-const GUESS: &str = "a wrong guess of many";
+const OLD: &str = "correct horse battery";
+const NEW: &str = "a brand new staple";
+const GUESS: &str = "a leaked password";
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Passwords verified and hashed: what guesses cost, and buy.
-#[derive(Default)]
-struct Hashing(AtomicU64);
+/// Counts what is hashed or verified, and goes on to another hasher.
+struct Counting(Arc<dyn PasswordHasher>, Arc<AtomicU32>);
 
-impl Hashing {
-    fn so_far(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-struct CountingHasher(Arc<Hashing>, InsecureInstantHasher);
-
-struct CountingSlot(Arc<Hashing>, Box<dyn HashSlot>);
-
-impl PasswordHasher for CountingHasher {
+impl PasswordHasher for Counting {
     fn reserve(&self) -> Result<Reservation, PortError> {
-        Ok(match self.1.reserve()? {
+        Ok(match self.0.reserve()? {
             Reservation::Slot(slot) => {
-                Reservation::Slot(Box::new(CountingSlot(Arc::clone(&self.0), slot)))
+                Reservation::Slot(Box::new(CountingSlot(slot, Arc::clone(&self.1))))
             }
-            overloaded @ Reservation::Overloaded { .. } => overloaded,
+            full @ Reservation::Overloaded { .. } => full,
         })
     }
 }
 
+struct CountingSlot(Box<dyn HashSlot>, Arc<AtomicU32>);
+
 #[async_trait]
 impl HashSlot for CountingSlot {
     async fn hash(self: Box<Self>, password: Password) -> Result<PasswordHash, PortError> {
-        self.0.0.fetch_add(1, Ordering::SeqCst);
-        self.1.hash(password).await
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.hash(password).await
     }
 
     async fn verify(
@@ -61,51 +52,72 @@ impl HashSlot for CountingSlot {
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<Verification, PortError> {
-        self.0.0.fetch_add(1, Ordering::SeqCst);
-        self.1.verify(password, stored).await
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.verify(password, stored).await
     }
 }
 
-struct Attacked {
-    world: Testing,
-    hashing: Arc<Hashing>,
+/// Counts what is asked of the links.
+struct CountingLinks(Arc<dyn ResetTokenStore>, Arc<AtomicU32>);
+
+#[async_trait]
+impl ResetTokenStore for CountingLinks {
+    async fn put(&self, record: ResetRecord) -> Result<Put, PortError> {
+        self.0.put(record).await
+    }
+
+    async fn newest(&self, email: &Email) -> Result<Option<ResetRecord>, PortError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.newest(email).await
+    }
+
+    async fn consume(
+        &self,
+        email: &Email,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<ResetRecord>, PortError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.consume(email, digest, now).await
+    }
+
+    async fn delete_all(&self, email: &Email, user_id: UserId) -> Result<(), PortError> {
+        self.0.delete_all(email, user_id).await
+    }
 }
 
-fn email(name: &str) -> Email {
-    Email::parse(&format!("{name}@example.com")).unwrap()
+struct World {
+    inner: Testing,
+    hashes: Arc<AtomicU32>,
+    link_reads: Arc<AtomicU32>,
 }
 
-fn victim() -> Email {
-    email("victim")
-}
-
-/// The nth of a botnet.
-fn bot(n: u32) -> RequestContext {
-    RequestContext::new().from_source(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + n)))
-}
-
-impl Attacked {
-    fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let hashing = Arc::new(Hashing::default());
-        let hasher = CountingHasher(Arc::clone(&hashing), InsecureInstantHasher::new());
-        let world = testing_with(|ports, settings| {
-            ports.hasher = Arc::new(hasher);
+impl World {
+    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let (hashes, link_reads) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+        let inner = testing_with(|ports, settings| {
+            let (hasher, links) = (Arc::clone(&ports.hasher), Arc::clone(&ports.reset_tokens));
+            ports.hasher = Arc::new(Counting(hasher, Arc::clone(&hashes)));
+            ports.reset_tokens = Arc::new(CountingLinks(links, Arc::clone(&link_reads)));
             change(settings);
         });
-        Self { world, hashing }
+        Self { inner, hashes, link_reads }
     }
 
-    /// One where the victim has an account.
-    async fn start() -> Self {
-        let attacked = Self::with(|_| {});
-        attacked.register(victim()).await;
-        attacked
+    async fn with_ann() -> Self {
+        let world = Self::new(|_| {});
+        world.register(ann(), None).await;
+        world
     }
 
-    async fn register(&self, email: Email) {
-        let (password, name) = (Password::new(OURS).unwrap(), DisplayName::parse("A").unwrap());
-        let request = RegisterRequest { email, password, name };
-        self.world.auth.register(request, &RequestContext::new()).await.unwrap();
+    fn counted(&self) -> (u32, u32) {
+        (self.hashes.load(Ordering::Relaxed), self.link_reads.load(Ordering::Relaxed))
+    }
+
+    async fn register(&self, email: Email, source: Option<IpAddr>) {
+        let name = DisplayName::parse("Somebody").unwrap();
+        let request = RegisterRequest { email, password: typed(OLD), name };
+        self.inner.auth.register(request, &from(source)).await.unwrap();
     }
 
     async fn login(
@@ -114,269 +126,387 @@ impl Attacked {
         password: &str,
         context: &RequestContext,
     ) -> Result<Login, LoginError> {
-        let password = Password::new(password).unwrap();
-        self.world.auth.login(LoginRequest { email, password }, context).await
+        let request = LoginRequest { email, password: typed(password) };
+        self.inner.auth.login(request, context).await
     }
 
-    /// Whether a guess at an account was let in; if not, how long to wait.
-    async fn guess(&self, email: Email, context: &RequestContext) -> Result<(), Duration> {
-        match self.login(email, GUESS, context).await {
-            Err(LoginError::Rejected) => Ok(()),
-            Err(
-                LoginError::TooManyAttempts { retry_after }
-                | LoginError::RateLimited { retry_after },
-            ) => Err(retry_after),
-            other => panic!("{other:?}"),
+    /// One guess at Ann's account, by a botnet that has more sources than guesses: no limit by source.
+    async fn guess(&self, device: Option<&DeviceToken>) -> Result<(), Duration> {
+        let context = RequestContext::new().from_device(device.cloned());
+        let_in(&self.login(ann(), GUESS, &context).await)
+    }
+
+    /// Guesses until none is let in, at this moment; how many were.
+    async fn strangers_lock(&self) -> u32 {
+        let mut guesses = 0;
+        while self.guess(None).await.is_ok() {
+            guesses += 1;
         }
+        guesses
     }
 
-    /// Guesses at the victim, each from another source, as soon as one is let in, for so long.
-    async fn guess_for(&self, span: Duration, device: Option<&DeviceToken>) -> u32 {
-        let end = self.world.clock_now() + span;
-        let (mut source, mut let_in) = (0, 0);
-        while self.world.clock_now() < end {
-            source = (source + 1) % 10_000;
-            let context = bot(source).from_device(device.cloned());
-            match self.guess(victim(), &context).await {
-                Ok(()) => let_in += 1,
-                Err(wait) => self.world.clock.advance(wait),
+    async fn reset(&self, password: &str) -> DeviceToken {
+        self.inner.auth.request_password_reset(ann(), &from(None)).await.unwrap();
+        self.inner.deliver_mail().await;
+        let token = self.inner.reset_token(&ann()).unwrap();
+        let request = ResetRequest { token, new_password: typed(password) };
+        self.inner.auth.reset_password(request, &from(None)).await.unwrap().device_token
+    }
+}
+
+/// Whether a login was looked at, or how long its caller was told to wait.
+fn let_in(outcome: &Result<Login, LoginError>) -> Result<(), Duration> {
+    match outcome {
+        Err(
+            LoginError::TooManyAttempts { retry_after } | LoginError::RateLimited { retry_after },
+        ) => Err(*retry_after),
+        Ok(_) | Err(LoginError::Rejected) => Ok(()),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn ann() -> Email {
+    Email::parse("ann@example.com").unwrap()
+}
+
+fn numbered(n: usize) -> Email {
+    Email::parse(&format!("user{n}@example.com")).unwrap()
+}
+
+fn typed(password: &str) -> Password {
+    Password::new(password).unwrap()
+}
+
+fn from(source: Option<IpAddr>) -> RequestContext {
+    source.map_or_else(RequestContext::new, |source| RequestContext::new().from_source(source))
+}
+
+fn ipv4(n: u32) -> IpAddr {
+    Ipv4Addr::from_bits(0x0a00_0000 + n).into()
+}
+
+fn in_network(network: u16, host: u16) -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, 0, host).into()
+}
+
+/// Logs in once a day, as soon as he is let in.
+struct Owner {
+    device: Option<DeviceToken>,
+    /// Whether he tries before the guessers do when a wait is over, or after them.
+    is_first: bool,
+}
+
+impl Owner {
+    async fn logs_in(&self, world: &World) -> bool {
+        let context = from(None).from_device(self.device.clone());
+        world.login(ann(), OLD, &context).await.is_ok()
+    }
+}
+
+/// Guesses at Ann's account for 30 days, each as soon as it is let in: how many were on each day, and on how
+/// many days the owner logged in.
+async fn guesses_by_day(world: &World, owner: Option<&Owner>) -> ([u32; 30], usize) {
+    let (mut by_day, mut logins) = ([0; 30], 0);
+    for guesses in &mut by_day {
+        let tomorrow = world.inner.clock.now() + DAY;
+        let mut expected = owner;
+        while world.inner.clock.now() < tomorrow {
+            for is_first in [true, false] {
+                if let Some(owner) = expected.filter(|owner| owner.is_first == is_first)
+                    && owner.logs_in(world).await
+                {
+                    (expected, logins) = (None, logins + 1);
+                }
+                if is_first {
+                    *guesses += world.strangers_lock().await;
+                }
             }
+            let wait = world.guess(None).await.err().unwrap_or_default();
+            world.inner.clock.advance(wait);
         }
-        let_in
     }
-
-    /// Strangers use up what is let in at this moment.
-    async fn lock(&self) {
-        while self.guess(victim(), &bot(1)).await.is_ok() {}
-    }
-
-    async fn forget(&self, context: &RequestContext) {
-        let _ = self.world.auth.request_password_reset(victim(), context).await;
-    }
-
-    async fn mailed_link(&self) -> ResetToken {
-        self.forget(&RequestContext::new()).await;
-        self.world.deliver_mail().await;
-        self.world.reset_token(&victim()).unwrap()
-    }
-
-    async fn reset(
-        &self,
-        token: ResetToken,
-        context: &RequestContext,
-    ) -> Result<DeviceToken, ResetError> {
-        let request = ResetRequest { token, new_password: Password::new(OURS).unwrap() };
-        let reset = self.world.auth.reset_password(request, context).await?;
-        Ok(reset.device_token)
-    }
-}
-
-trait Now {
-    fn clock_now(&self) -> auth_domain::Timestamp;
-}
-
-impl Now for Testing {
-    fn clock_now(&self) -> auth_domain::Timestamp {
-        auth_domain::ports::Clock::now(&*self.clock)
-    }
+    (by_day, logins)
 }
 
 #[tokio::test]
-async fn stuffing_from_one_source_or_network_is_let_in_sixty_times_and_once_a_second() {
-    let attacked = Attacked::with(|_| {});
-    let network = |n: u32| {
-        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 0, 0, 7, u16::try_from(n % 1_000).unwrap()))
-    };
-    let one = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    for (what, source) in
-        [("one address", &(|_| one) as &(dyn Fn(u32) -> IpAddr + Sync)), ("one /64", &network)]
-    {
-        let (mut let_in, mut tries) = (0, 0);
-        for second in 0..600 {
-            for n in 0..5 {
-                let context = RequestContext::new().from_source(source(tries));
-                let account = email(&format!("leaked-{what}-{second}-{n}").replace(['/', ' '], ""));
-                let_in += u32::from(attacked.guess(account, &context).await.is_ok());
-                tries += 1;
+async fn stuffing_gets_sixty_tries_a_minute_from_a_source_and_sixteen_an_hour_at_an_account() {
+    let world = World::new(|_| {});
+    let networks = (1..=10).map(|network| (0..998).map(|n| in_network(network, n)).collect());
+    let single = (0..20).map(|n| vec![ipv4(n)]);
+    let sources: Vec<Vec<IpAddr>> = single.chain(networks).collect();
+    assert_eq!(sources.iter().map(Vec::len).sum::<usize>(), 10_000);
+    let (mut tries, mut most) = (0, 0);
+    let mut by_account = HashMap::<usize, u32>::new();
+    for minute in 0..60 {
+        for addresses in &sources {
+            let mut of_source = 0;
+            for address in addresses.iter().cycle() {
+                let account = tries % 1_000;
+                match world.login(numbered(account), GUESS, &from(Some(*address))).await {
+                    Err(LoginError::RateLimited { .. }) => break,
+                    Err(LoginError::Rejected) => *by_account.entry(account).or_default() += 1,
+                    other => assert!(let_in(&other).is_err()),
+                }
+                (tries, of_source) = (tries + 1, of_source + 1);
             }
-            attacked.world.clock.advance(Duration::from_secs(1));
+            assert!(of_source <= 60, "{of_source} in minute {minute}");
+            most = most.max(of_source);
         }
-        println!("stuffing from {what}: {let_in} of {tries} tries let in within 10 minutes");
-        assert!((600..=660).contains(&let_in), "60 at once and 60 a minute");
+        world.inner.clock.advance(MINUTE);
     }
+    let at_one = by_account.values().copied().max().unwrap();
+    println!(
+        "stuffing, 1 h: 10,000 addresses of 30 sources, {tries} tries, {most} of a source a minute"
+    );
+    println!("  {} verifications, at most {at_one} at one account", world.counted().0);
+    assert_eq!((tries, most), (30 * 60 * 60, 60));
+    assert!(at_one <= 16);
+    assert_eq!(world.counted().0, by_account.values().sum::<u32>());
 }
 
 #[tokio::test]
-async fn stuffing_from_ten_thousand_sources_is_let_in_sixty_thousand_times_a_minute() {
-    let attacked = Attacked::with(|_| {});
-    let mut let_in = 0;
-    for n in 0..62_000 {
-        let account = email(&format!("leaked{n}"));
-        let_in += u32::from(attacked.guess(account, &bot(n % 10_000)).await.is_ok());
+async fn ten_thousand_sources_together_try_sixty_thousand_times_at_once_and_again_each_minute() {
+    let world = World::new(|_| {});
+    let mut tries = 0;
+    for n in 0..70_000 {
+        let outcome = world.login(numbered(n as usize), GUESS, &from(Some(ipv4(n % 10_000)))).await;
+        tries += u32::from(let_in(&outcome).is_ok());
     }
-    println!("stuffing from 10,000 sources: {let_in} of 62,000 tries let in at one moment");
-    assert_eq!((u64::from(let_in), let_in), (attacked.hashing.so_far(), 60_000));
-}
-
-#[tokio::test]
-async fn a_botnet_guesses_ninety_times_at_an_account_for_ever() {
-    let attacked = Attacked::start().await;
-    let device = attacked.login(victim(), OURS, &RequestContext::new()).await.unwrap().device_token;
-    for device in [None, None, Some(device)] {
-        let mut days = Vec::new();
-        for _ in 0..30 {
-            days.push(attacked.guess_for(DAY, device.as_ref()).await);
-        }
-        let all: u32 = days.iter().sum();
-        println!("guesses at one account on days 1 to 5: {:?}, in 30 days: {all}", &days[..5]);
-        assert!(days[0] <= 41 && days[1..].iter().all(|day| *day <= 24));
-        assert_eq!(all, 90, "the resets ended the device token");
-        let link = attacked.mailed_link().await;
-        attacked.reset(link, &RequestContext::new()).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_stolen_device_token_makes_them_a_hundred() {
-    let attacked = Attacked::start().await;
-    let device = attacked.login(victim(), OURS, &RequestContext::new()).await.unwrap().device_token;
-    let mut all = 0;
-    for _ in 0..30 {
-        all += attacked.guess_for(DAY, Some(&device)).await;
-    }
-    println!("guesses with a stolen device token in 30 days: {all}");
-    assert_eq!(all, 100);
-}
-
-#[tokio::test]
-async fn an_owner_who_logs_in_daily_gives_a_botnet_forty_guesses_a_day() {
-    let attacked = Attacked::start().await;
-    let mut most = 0;
-    for _ in 0..30 {
-        most = most.max(attacked.guess_for(DAY, None).await);
-        // He comes first, this once.
-        while attacked.login(victim(), OURS, &RequestContext::new()).await.is_err() {
-            attacked.world.clock.advance(Duration::from_secs(1));
-        }
-    }
-    println!("guesses a day at an account whose owner logs in daily: {most} at most");
-    assert!((30..=41).contains(&most));
-}
-
-#[tokio::test]
-async fn a_victim_whose_account_is_kept_locked_recovers_and_goes_on() {
-    let attacked = Attacked::start().await;
-    let auth = &attacked.world.auth;
-    let mut session =
-        attacked.login(victim(), OURS, &RequestContext::new()).await.unwrap().refresh_token;
-    for _ in 0..7 {
-        attacked.lock().await;
-        attacked.guess_for(HOUR, None).await;
-        session = auth.refresh(session, &RequestContext::new()).await.unwrap().refresh_token;
-    }
-    let link = attacked.mailed_link().await;
-    attacked.lock().await;
-    let mut device = attacked.reset(link, &RequestContext::new()).await.unwrap();
-    for day in 0..7 {
-        attacked.lock().await;
-        let context = RequestContext::new().from_device(Some(device));
-        let login = attacked.login(victim(), OURS, &context).await;
-        device = login.unwrap_or_else(|error| panic!("day {day}: {error}")).device_token;
-        attacked.guess_for(DAY, None).await;
+    world.inner.clock.advance(SECOND);
+    let mut next = 0;
+    for n in 0..2_000 {
+        let outcome = world.login(numbered(n as usize), GUESS, &from(Some(ipv4(n)))).await;
+        next += u32::from(let_in(&outcome).is_ok());
     }
     println!(
-        "a victim under guesses without a pause: recovered by mail, logged in on each of 7 days"
+        "stuffing from 10,000 sources: {tries} of 70,000 at once, {next} of 2,000 a second later"
+    );
+    assert_eq!((tries, next), (60_000, 1_000));
+    assert_eq!(world.counted().0, 61_000);
+}
+
+#[tokio::test]
+async fn a_month_of_guessing_gets_ninety_guesses_and_ten_with_a_stolen_device_token() {
+    let world = World::with_ann().await;
+    let stolen = world.login(ann(), OLD, &from(None)).await.unwrap().device_token;
+    let (by_day, _) = guesses_by_day(&world, None).await;
+    let in_all: u32 = by_day.iter().sum();
+    let mut with_token = 0;
+    for _ in 0..30 * 24 {
+        while world.guess(Some(&stolen)).await.is_ok() {
+            with_token += 1;
+        }
+        world.inner.clock.advance(HOUR);
+    }
+    world.reset(NEW).await;
+    let again: u32 = guesses_by_day(&world, None).await.0.iter().sum();
+    println!("guessing, 30 d: {} on day 1, {} on day 2, {in_all} in all", by_day[0], by_day[1]);
+    println!("  {with_token} more with a stolen device token, {again} after the owner's reset");
+    assert_eq!((by_day[0], by_day[1], in_all), (39, 24, 90));
+    assert_eq!((with_token, again), (10, 90));
+}
+
+/// A month of guesses at an account whose owner logs in every day.
+async fn a_month_with(is_known: bool, is_first: bool) -> ([u32; 30], usize) {
+    let world = World::with_ann().await;
+    let login = world.login(ann(), OLD, &from(None)).await.unwrap();
+    let owner = Owner { device: is_known.then_some(login.device_token), is_first };
+    let (by_day, logins) = guesses_by_day(&world, Some(&owner)).await;
+    let (most, in_all) = (by_day.iter().max().unwrap(), by_day.iter().sum::<u32>());
+    println!("guessing, 30 d, owner with a device token: {is_known}, before guessers: {is_first}");
+    println!("  at most {most} guesses a day, {in_all} in all; the owner got in on {logins} days");
+    (by_day, logins)
+}
+
+#[tokio::test]
+async fn an_owner_who_gets_in_every_day_without_a_device_token_gives_guessers_forty_a_day() {
+    let (by_day, logins) = a_month_with(false, true).await;
+    assert_eq!(logins, 30);
+    assert!(by_day.iter().all(|guesses| *guesses <= 40));
+    let (by_day, logins) = a_month_with(false, false).await;
+    assert_eq!((by_day.iter().sum::<u32>(), logins), (90, 0), "he needs a reset");
+}
+
+#[tokio::test]
+async fn an_owner_with_a_device_token_gets_in_every_day_and_adds_no_guess_while_strangers_lock() {
+    let (by_day, logins) = a_month_with(true, false).await;
+    assert_eq!((by_day.iter().sum::<u32>(), logins), (90, 30));
+    let (by_day, logins) = a_month_with(true, true).await;
+    assert_eq!(logins, 30);
+    assert!(by_day.iter().all(|guesses| *guesses <= 40), "who leaves the account open for him");
+}
+
+#[tokio::test]
+async fn strangers_who_never_pause_neither_end_the_victims_session_nor_keep_him_out_after_a_reset()
+{
+    let world = World::with_ann().await;
+    let mut session = world.login(ann(), OLD, &from(None)).await.unwrap().refresh_token;
+    for _ in 0..7 {
+        world.strangers_lock().await;
+        session = world.inner.auth.refresh(session, &from(None)).await.unwrap().refresh_token;
+        world.inner.clock.advance(DAY);
+    }
+    world.strangers_lock().await;
+    assert!(let_in(&world.login(ann(), OLD, &from(None)).await).is_err(), "he is locked out");
+    let mut device = world.reset(NEW).await;
+    for day in 0..7 {
+        let locked_by = world.strangers_lock().await;
+        assert!(day > 0 || locked_by == 5, "a reset starts anew");
+        assert!(let_in(&world.login(ann(), NEW, &from(None)).await).is_err());
+        let context = from(None).from_device(Some(device));
+        let login = world.login(ann(), NEW, &context).await.unwrap();
+        world.strangers_lock().await;
+        world.inner.auth.refresh(login.refresh_token, &from(None)).await.unwrap();
+        device = login.device_token;
+        world.inner.clock.advance(DAY);
+    }
+    println!(
+        "lockout: 7 of 7 refreshes before the reset; 7 of 7 daily logins with its device token"
     );
 }
 
+/// An attacker's account, confirmed, with a session.
+async fn attacker(world: &World, n: usize) -> Claims {
+    world.register(numbered(n), None).await;
+    world.inner.deliver_mail().await;
+    let token = VerificationToken::parse(&world.inner.link_token(&numbered(n)).unwrap()).unwrap();
+    world.inner.auth.verify_email(token, &from(None)).await.unwrap();
+    let login = world.login(numbered(n), OLD, &from(None)).await.unwrap();
+    world.inner.auth.authenticate(login.access_token.expose()).await.unwrap()
+}
+
+/// Asks for a mail of each kind to Ann, from a source that asked for none before.
+async fn bomb(world: &World, claims: &Claims, source: IpAddr) {
+    let context = from(Some(source));
+    let auth = &world.inner.auth;
+    auth.request_password_reset(ann(), &context).await.unwrap();
+    auth.request_verification(ann(), &context).await.unwrap();
+    world.register(ann(), Some(source)).await;
+    let request = ChangeEmailRequest { new_email: ann(), current_password: typed(OLD) };
+    let outcome = auth.request_email_change(claims, request, &context).await;
+    assert!(matches!(outcome, Ok(()) | Err(ChangeEmailError::RateLimited { .. })));
+}
+
+/// How many mails of each subject Ann has.
+fn mails_of_ann(world: &World) -> BTreeMap<String, usize> {
+    let mut mails = BTreeMap::new();
+    for mail in world.inner.mailbox.all().into_iter().filter(|mail| mail.to == ann()) {
+        *mails.entry(mail.content.subject).or_default() += 1;
+    }
+    mails
+}
+
 #[tokio::test]
-async fn a_mailbox_gets_five_mails_of_each_kind_an_hour_whoever_asks() {
-    let attacked = Attacked::with(|settings| {
+async fn ten_thousand_sources_mail_an_address_five_times_an_hour_and_kind_and_the_last_link_works()
+{
+    let world = World::new(|settings| {
         settings.email_verification = EmailVerification::RequireVerified;
         settings.registration = RegistrationMode::Private;
     });
-    attacked.register(victim()).await;
-    attacked.world.deliver_mail().await;
-    let mut source = 0;
-    for _ in 0..24 {
-        for _ in 0..416 {
-            source += 1;
-            attacked.forget(&bot(source)).await;
-            let _ = attacked.world.auth.request_verification(victim(), &bot(source)).await;
-            let (password, name) = (Password::new(OURS).unwrap(), DisplayName::parse("A").unwrap());
-            let request = RegisterRequest { email: victim(), password, name };
-            let _ = attacked.world.auth.register(request, &bot(source)).await;
-            attacked.world.clock.advance(Duration::from_secs(8));
-            attacked.world.deliver_mail().await;
-        }
-        attacked.world.clock.advance(HOUR - Duration::from_secs(8 * 416));
+    world.register(ann(), None).await;
+    world.inner.deliver_mail().await;
+    let mut attackers = Vec::new();
+    for n in 0..4 {
+        attackers.push(attacker(&world, n).await);
     }
-    let mut kinds = BTreeMap::<_, u32>::new();
-    for mail in attacked.world.mailbox.all() {
-        *kinds.entry(mail.content.subject).or_default() += 1;
-    }
-    println!("mails to one address in a day of {source} requests of each kind: {kinds:?}");
-    assert_eq!(kinds.len(), 3);
-    assert!(kinds.values().all(|mails| *mails <= 5 + 24 * 5), "five, and five an hour");
-    let newest = attacked.world.mailbox.all().into_iter().rev();
-    let newest = newest.map(|mail| mail.content).find(|mail| mail.text.contains("/reset-password"));
-    let text = newest.unwrap().text;
-    let token = text.split_once("token=").unwrap().1.lines().next().unwrap();
-    let token = ResetToken::parse(token).unwrap();
-    attacked.reset(token, &RequestContext::new()).await.unwrap();
-}
-
-#[tokio::test]
-async fn everybody_together_gets_no_more_mails_than_the_cap() {
-    let hourly = RateLimit::new(100, HOUR);
-    let attacked = Attacked::with(|settings| settings.limits.mails_global = Some(hourly));
-    for n in 0..300 {
-        let account = email(&format!("member{n}"));
-        attacked.register(account.clone()).await;
-        attacked.world.auth.request_password_reset(account, &bot(n)).await.unwrap();
-    }
-    attacked.world.deliver_mail().await;
-    let mails = attacked.world.mailbox.all().len();
-    println!("mails to 300 addresses at once under a cap of 100 an hour: {mails}");
-    assert_eq!(mails, 100);
-}
-
-#[tokio::test]
-async fn guesses_at_a_reset_link_buy_nothing() {
-    let attacked = Attacked::start().await;
-    let link = attacked.mailed_link().await;
-    let (before, address) =
-        (attacked.hashing.so_far(), Base64UrlUnpadded::encode_string(b"victim@example.com"));
-    let (mut let_in, mut limited) = (0_u32, 0_u32);
-    for round in 0..3_u8 {
-        for n in 0..10_000_u32 {
-            let mut bytes = [round; 48];
-            bytes[..4].copy_from_slice(&n.to_be_bytes());
-            let token = format!("{address}.{}", Base64UrlUnpadded::encode_string(&bytes));
-            match attacked.reset(ResetToken::parse(&token).unwrap(), &bot(n % 250)).await {
-                Err(ResetError::InvalidToken) => let_in += 1,
-                Err(ResetError::RateLimited { .. }) => limited += 1,
-                other => panic!("{other:?}"),
-            }
+    let mut before = mails_of_ann(&world);
+    let mut most_in_an_hour = 0;
+    for n in 0..10_000 {
+        bomb(&world, &attackers[n as usize % 4], ipv4(n)).await;
+        world.inner.deliver_mail().await;
+        world.inner.clock.advance(DAY / 10_000);
+        // The first hour has the burst besides.
+        if (n + 1) % 417 == 0 {
+            let now = mails_of_ann(&world);
+            let added = now.iter().map(|(kind, sent)| sent - before.get(kind).unwrap_or(&0));
+            most_in_an_hour = most_in_an_hour.max(added.max().unwrap_or_default());
+            before = now;
         }
     }
+    let mails = mails_of_ann(&world);
+    println!("mail bombing, 24 h, 40,000 requests from 10,000 sources: {mails:?}");
     println!(
-        "guesses at a reset link: {let_in} let in, {limited} limited; odds {let_in} x 2^-256 and of the tag 2^-128"
+        "  at most {most_in_an_hour} of a kind in an hour, {} in all",
+        mails.values().sum::<usize>()
     );
-    assert_eq!(
-        (let_in, attacked.hashing.so_far()),
-        (25_000, before),
-        "100 for each of 250 sources"
+    assert_eq!(mails.len(), 4, "every kind");
+    assert!(most_in_an_hour <= 10);
+    assert!(mails.values().all(|sent| *sent <= 5 + 5 * 24));
+    let token = newest_reset_token(&world);
+    let request = ResetRequest { token, new_password: typed(NEW) };
+    world.inner.auth.reset_password(request, &from(None)).await.unwrap();
+}
+
+/// Of the newest mail to Ann that has a reset link.
+fn newest_reset_token(world: &World) -> ResetToken {
+    let mails = world.inner.mailbox.all();
+    let tokens = mails.iter().rev().filter(|mail| mail.to == ann()).filter_map(|mail| {
+        let (_, token) = mail.content.text.split_once("reset-password?token=")?;
+        ResetToken::parse(token.lines().next()?).ok()
+    });
+    tokens.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn mails_to_everybody_stop_at_their_cap() {
+    let world = World::new(|settings| {
+        settings.limits.mails_global = Some(RateLimit::new(100, HOUR));
+    });
+    for n in 0..300 {
+        world.register(numbered(n), None).await;
+    }
+    let mut sent = [0, 0];
+    for sent in &mut sent {
+        for n in 0..300 {
+            let context = from(Some(ipv4(n)));
+            world.inner.auth.request_password_reset(numbered(n as usize), &context).await.unwrap();
+        }
+        let deliveries = world.inner.deliver_mail().await;
+        *sent = deliveries.iter().filter(|done| **done == Some(Delivery::Sent)).count();
+        world.inner.clock.advance(HOUR);
+    }
+    println!("mails to 300 addresses under a cap of 100 an hour: {sent:?} in two hours");
+    assert_eq!(sent, [100, 100]);
+}
+
+#[tokio::test]
+async fn made_up_reset_tokens_buy_no_hash_and_no_read_and_leave_the_owners_link_alone() {
+    let world = World::with_ann().await;
+    world.inner.auth.request_password_reset(ann(), &from(None)).await.unwrap();
+    world.inner.deliver_mail().await;
+    let owners = world.inner.reset_token(&ann()).unwrap();
+    let address = owners.expose().split('.').next().unwrap().to_owned();
+    let before = world.counted();
+    let (mut tries, mut refused) = (0_u32, 0_u32);
+    for n in 0..60_000 {
+        // The last tenth is from one source, which has 100 an hour.
+        let source = ipv4(if n < 50_000 { n % 10_000 } else { 10_000 });
+        let token = ResetToken::parse(&format!("{address}.{n:064}")).unwrap();
+        let request = ResetRequest { token, new_password: typed(NEW) };
+        match world.inner.auth.reset_password(request, &from(Some(source))).await {
+            Err(ResetError::InvalidToken) => tries += 1,
+            Err(ResetError::RateLimited { .. }) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("made-up reset tokens: {tries} looked at, {refused} refused by source");
+    println!(
+        "  at the most 10,000 x 100 an hour succeed with a chance below 2^20 x 2^-256 = 2^-236"
     );
-    attacked.reset(link, &RequestContext::new()).await.unwrap();
+    assert_eq!((tries, refused), (50_100, 9_900));
+    assert_eq!(world.counted(), before);
+    let request = ResetRequest { token: owners, new_password: typed(NEW) };
+    world.inner.auth.reset_password(request, &from(None)).await.unwrap();
 }
 
 /// How many of a thousand guesses at once are let in, all others being told to wait.
-async fn let_in_of_a_thousand(attacked: &Arc<Attacked>, account: &Email) -> u32 {
+async fn let_in_of_a_thousand(world: &Arc<World>, account: &Email) -> u32 {
     let guesses: Vec<_> = (0..1_000)
-        .map(|n| (Arc::clone(attacked), account.clone(), n))
-        .map(|(attacked, account, n)| {
-            tokio::spawn(async move { attacked.guess(account, &bot(n)).await.is_ok() })
+        .map(|_| (Arc::clone(world), account.clone()))
+        .map(|(world, account)| {
+            tokio::spawn(
+                async move { let_in(&world.login(account, GUESS, &from(None)).await).is_ok() },
+            )
         })
         .collect();
     let mut let_in = 0;
@@ -388,13 +518,13 @@ async fn let_in_of_a_thousand(attacked: &Arc<Attacked>, account: &Email) -> u32 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_thousand_guesses_at_once_five_are_verified_with_an_account_and_without() {
-    let attacked = Arc::new(Attacked::start().await);
-    for account in [victim(), email("nobody")] {
-        let before = attacked.hashing.so_far();
-        let at_once = let_in_of_a_thousand(&attacked, &account).await;
-        attacked.world.clock.advance(Duration::from_secs(1));
-        let later = let_in_of_a_thousand(&attacked, &account).await;
-        assert_eq!((at_once, later), (5, 1), "let in at one moment, and after the first wait");
-        assert_eq!(attacked.hashing.so_far() - before, 6, "verified");
+    let world = Arc::new(World::with_ann().await);
+    for account in [ann(), numbered(0)] {
+        let before = world.counted().0;
+        let at_once = let_in_of_a_thousand(&world, &account).await;
+        world.inner.clock.advance(SECOND);
+        let later = let_in_of_a_thousand(&world, &account).await;
+        println!("1,000 guesses at once: {at_once} let in, and a second later {later} of 1,000");
+        assert_eq!((at_once, later, world.counted().0 - before), (5, 1, 6));
     }
 }
