@@ -9,8 +9,8 @@ use crate::Timestamp;
 /// the account again (NIST SP 800-63B-4 section 3.2.2: at most 100).
 ///
 /// A tenth of the attempts in a row is kept for clients that proved the account's present password before,
-/// and present a [`DeviceToken`](crate::DeviceToken) for it: while strangers wait, or used up the rest, the
-/// owner has these, with waits of their own.
+/// and present a [`DeviceToken`](crate::DeviceToken) for it, with waits of their own: what strangers try
+/// keeps none of them out, and no success of theirs forgets what strangers tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptPolicy {

@@ -102,7 +102,7 @@ signed_claims! {
     /// What a client keeps to be known again at login (OWASP: device cookie): that it proved the account's
     /// present password before. Made and read as a [`VerificationToken`] is, under a key of its own.
     ///
-    /// It lets nobody in. Who presents it has some attempts besides those that strangers can use up, so that
+    /// It lets nobody in. Who presents it has some attempts of his own, which strangers cannot use up, so that
     /// they do not keep the account's owner out. It is good for 90 days, for its account and credential
     /// version.
     DeviceToken

@@ -179,9 +179,11 @@ impl Auth {
         self.limit_everybody("login", limits.logins_global, context).await?;
         let slot = self.reserve_hash()?;
         let known = self.known_device(&email, context);
-        let counted = self.begin_attempt(&email, known, *subject).await?;
+        let mut counted = self.begin_attempt(&email, known, *subject).await?;
         let candidate = self.find_candidate(&email, *subject).await?;
-        counted.check(|known| candidate.is(known))?;
+        if known.is_some_and(|known| !candidate.is(known)) {
+            counted = self.begin_attempt(&email, None, *subject).await?;
+        }
         subject.user_id = candidate.user_id;
         let verified = slot.verify(password.clone(), candidate.stored).await;
         let (user, verification) = match (candidate.user, verified) {

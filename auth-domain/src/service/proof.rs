@@ -52,26 +52,9 @@ pub(super) struct Known {
     pub(super) version: CredentialVersion,
 }
 
-/// An attempt that was let in.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Counted {
-    /// The counter that let it in, if attempts are counted.
-    by: Option<LimitKey>,
-    /// Whom it was let in as, where strangers wait, and how long they do.
-    as_known: Option<(Known, Duration)>,
-}
-
-impl Counted {
-    /// Refuses who was let in as known, and whose token is not of the account as it is now.
-    pub(super) fn check(self, is: impl FnOnce(Known) -> bool) -> Result<(), Blocked> {
-        match self.as_known {
-            Some((known, retry_after)) if !is(known) => {
-                Err(Blocked::TooManyAttempts { retry_after })
-            }
-            _ => Ok(()),
-        }
-    }
-}
+/// The counter that let an attempt in, if attempts are counted.
+#[derive(Clone, Copy)]
+pub(super) struct Counted(Option<LimitKey>);
 
 impl ProofError {
     /// The stable code.
@@ -134,7 +117,7 @@ impl Auth {
     }
 
     /// Counts an attempt at an address's password, before anything is verified. Who is known has a share of
-    /// attempts besides, for when those of everybody are used up.
+    /// attempts of his own, and those of everybody once it is used up.
     pub(super) async fn begin_attempt(
         &self,
         email: &Email,
@@ -142,26 +125,18 @@ impl Auth {
         subject: Subject,
     ) -> Result<Counted, Blocked> {
         let Some(policy) = &self.settings().attempts else {
-            return Ok(Counted::default());
+            return Ok(Counted(None));
         };
         let (everybody, share) = policy.shares();
-        let key = self.account_key(email);
-        let Attempt::Wait { retry_after } = self.count_attempt(key, &everybody, subject).await?
-        else {
-            return Ok(Counted { by: Some(key), as_known: None });
-        };
-        let (Some(known), Some(share)) = (known, share) else {
-            return Err(Blocked::TooManyAttempts { retry_after });
-        };
-        let key = self.known_key(known);
-        match self.count_attempt(key, &share, subject).await? {
-            Attempt::Proceed { .. } => {
-                Ok(Counted { by: Some(key), as_known: Some((known, retry_after)) })
-            }
-            Attempt::Wait { retry_after: wait } => {
-                Err(Blocked::TooManyAttempts { retry_after: wait.min(retry_after) })
+        let own = known.zip(share).map(|(known, share)| (self.known_key(known), share));
+        let mut shortest = Duration::MAX;
+        for (key, policy) in own.into_iter().chain([(self.account_key(email), everybody)]) {
+            match self.count_attempt(key, &policy, subject).await? {
+                Attempt::Proceed { .. } => return Ok(Counted(Some(key))),
+                Attempt::Wait { retry_after } => shortest = shortest.min(retry_after),
             }
         }
+        Err(Blocked::TooManyAttempts { retry_after: shortest })
     }
 
     async fn count_attempt(
@@ -182,7 +157,7 @@ impl Auth {
 
     /// After a success: the counter that it was counted by.
     pub(super) async fn clear_attempts(&self, counted: Counted, subject: Subject) {
-        let Some(key) = counted.by else {
+        let Counted(Some(key)) = counted else {
             return;
         };
         if let Err(error) = self.ports().attempts.clear(key).await {
@@ -193,7 +168,6 @@ impl Auth {
 
     /// After a recovery, or where the account is gone: what strangers tried at its address.
     pub(super) async fn forget_strangers(&self, email: &Email, subject: Subject) {
-        let counted = Counted { by: Some(self.account_key(email)), as_known: None };
-        self.clear_attempts(counted, subject).await;
+        self.clear_attempts(Counted(Some(self.account_key(email))), subject).await;
     }
 }

@@ -404,6 +404,29 @@ async fn login_of_the_known(device: DeviceToken, found: fn() -> Option<User>) ->
 }
 
 #[tokio::test]
+async fn a_known_client_is_counted_by_its_own_share_alone_and_its_success_clears_that() {
+    let mut world = World::new();
+    let counted = Arc::new(Mutex::new(None));
+    let (begun, cleared) = (Arc::clone(&counted), Arc::clone(&counted));
+    world.attempts.expect_begin().once().returning(move |key, _, policy| {
+        *begun.lock().unwrap() = (policy.most_in_a_row == 10).then_some(key);
+        Ok(Attempt::Proceed { prior: 0 })
+    });
+    world.attempts.expect_clear().once().returning(move |key| {
+        assert_eq!(cleared.lock().unwrap().take(), Some(key));
+        Ok(())
+    });
+    world.finds(|| Ok(Some(user())));
+    world.verifies_once(true, || Ok(Verification::Match));
+    world.opens_a_session();
+    world.issuer.expect_issue().once().returning(|_| Ok(SignedToken::new("token".into())));
+    world.users.expect_touch_last_login().once().returning(|_, _| Ok(Update::Updated));
+    let context = context().from_device(Some(device_of(&user(), 1)));
+    let request = LoginRequest { email: email(), password: password() };
+    assert!(world.auth().login(request, &context).await.is_ok());
+}
+
+#[tokio::test]
 async fn while_strangers_wait_only_the_owner_of_a_token_of_this_version_is_verified() {
     let newer = || Some(User { credential_version: user().credential_version.next(), ..user() });
     let another = || Some(User { id: UserId::from_entropy_bytes([42; 16]), ..user() });
