@@ -6,6 +6,7 @@ mod bad_input;
 mod client;
 mod contract;
 mod deletion;
+mod enumeration;
 mod faults;
 mod hang_ups;
 mod keys;
