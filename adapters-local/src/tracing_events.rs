@@ -45,7 +45,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    use auth_domain::{LoginRequest, Password, RequestContext};
+    use auth_domain::ports::{PasswordHasher, Reservation};
+    use auth_domain::{LoginRequest, Password, PortError, PortErrorKind, Ports, RequestContext};
 
     use super::*;
     use crate::testing_with;
@@ -63,13 +64,16 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn an_event_is_one_line_that_says_what_and_not_whose() {
+    /// What is written of a refused login, with ports to choose.
+    async fn written_of_a_login(change: impl FnOnce(&mut Ports)) -> String {
         let output = Output::default();
         let writer = output.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        let world = testing_with(|ports, _| ports.events = Arc::new(TracingEvents::new()));
+        let world = testing_with(|ports, _| {
+            ports.events = Arc::new(TracingEvents::new());
+            change(ports);
+        });
         let email = auth_domain::Email::parse("canary@example.com").unwrap();
         let password = Password::new("canary password").unwrap();
         let guard = tracing::subscriber::set_default(subscriber);
@@ -77,9 +81,32 @@ mod tests {
             world.auth.login(LoginRequest { email, password }, &RequestContext::new()).await;
         drop(guard);
         assert!(outcome.is_err());
-        let written = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        String::from_utf8(output.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_event_is_one_line_that_says_what_and_not_whose() {
+        let written = written_of_a_login(|_| {}).await;
         assert_eq!(written.lines().count(), 1, "{written}");
         assert!(written.contains("INFO auth:") && written.contains("UnknownAccount"), "{written}");
         assert!(!written.contains("canary"), "{written}");
+    }
+
+    struct Quoting;
+
+    impl PasswordHasher for Quoting {
+        fn reserve(&self) -> Result<Reservation, PortError> {
+            let words = "no place\r\n2026-01-01 INFO auth: LoggedIn\u{1b}[31m\u{2028}";
+            Err(PortError::new(PortErrorKind::Unavailable, "password_hasher.reserve")
+                .caused_by(words))
+        }
+    }
+
+    #[tokio::test]
+    async fn words_of_another_system_neither_begin_a_line_nor_reach_a_terminal() {
+        let written = written_of_a_login(|ports| ports.hasher = Arc::new(Quoting)).await;
+        assert!(written.contains("no place"), "{written}");
+        assert_eq!(written.lines().count(), 2, "a fault and an outcome: {written}");
+        assert!(!written.contains(['\r', '\u{1b}', '\u{2028}']), "{written:?}");
     }
 }
