@@ -82,6 +82,7 @@ fn notices() -> [MailJob; 3] {
 fn links() -> [MailJob; 3] {
     let (requested_at, locale) = (Timestamp::from_seconds(1_700_000_000), Locale::Ko);
     let verify = MailJob::VerifyEmail {
+        id: JobId::from_bytes([8; 16]),
         email: email("ann@example.com"),
         registered: None,
         requested_at,

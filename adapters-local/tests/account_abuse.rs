@@ -270,3 +270,24 @@ async fn a_link_to_a_taken_address_queues_no_notice() {
     }
     assert_eq!(world.queued_mail().len(), 0);
 }
+
+#[tokio::test]
+async fn what_is_asked_for_at_one_instant_is_counted_one_by_one() {
+    let world = testing_with(|_, s| {
+        s.email_verification = EmailVerification::RequireVerified;
+        s.registration = RegistrationMode::Private;
+    });
+    for _ in 0..20 {
+        register(&world, ann()).await;
+        world.auth.request_verification(ann(), &RequestContext::new()).await.unwrap();
+    }
+    world.deliver_mail().await;
+    for subject in ["Confirm your Example address", "Your Example account is there already"] {
+        let mails = world.mailbox.all();
+        assert_eq!(
+            mails.iter().filter(|mail| mail.content.subject == subject).count(),
+            5,
+            "{subject}"
+        );
+    }
+}

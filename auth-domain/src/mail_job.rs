@@ -73,6 +73,8 @@ enum Job {
     },
     PasswordChanged(Change),
     VerifyEmail {
+        /// As above; the version before named none.
+        id: Option<String>,
         email: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         registered: Option<String>,
@@ -174,7 +176,8 @@ fn written(job: &MailJob) -> Job {
         MailJob::PasswordChanged { email, user_id, credential_version, changed_at, locale } => {
             Job::PasswordChanged(change(email, *user_id, *credential_version, *changed_at, *locale))
         }
-        MailJob::VerifyEmail { email, registered, requested_at, locale } => Job::VerifyEmail {
+        MailJob::VerifyEmail { id, email, registered, requested_at, locale } => Job::VerifyEmail {
+            id: Some(Base64UrlUnpadded::encode_string(id.as_bytes())),
             email: email.spelling().to_owned(),
             registered: registered.map(|id| id.to_string()),
             requested_at_micros: requested_at.as_micros(),
@@ -242,8 +245,9 @@ fn parse(job: Job) -> Option<MailJob> {
             changed_at: Timestamp::from_micros(change.changed_at_micros),
             locale: Locale::from_tag(&change.locale)?,
         },
-        Job::VerifyEmail { email, registered, requested_at_micros, locale } => {
+        Job::VerifyEmail { id, email, registered, requested_at_micros, locale } => {
             MailJob::VerifyEmail {
+                id: job_id_or_moment(id.as_deref(), requested_at_micros)?,
                 email: spelt(&email)?,
                 registered: registered.map(|id| UserId::parse(&id)).transpose().ok()?,
                 requested_at: Timestamp::from_micros(requested_at_micros),
@@ -297,6 +301,12 @@ fn spelt(address: &str) -> Option<Email> {
     Email::parse_with_spelling(address).ok()
 }
 
+/// Of a job without an id its moment stands for it, as it did in the version before.
+fn job_id_or_moment(id: Option<&str>, micros: u64) -> Option<JobId> {
+    let moment = JobId::from_bytes(u128::from(micros).to_be_bytes());
+    id.map_or(Some(moment), job_id)
+}
+
 fn job_id(text: &str) -> Option<JobId> {
     let mut bytes = [0; 16];
     let decoded = Base64UrlUnpadded::decode(text, &mut bytes).ok()?;
@@ -310,7 +320,7 @@ mod tests {
     const RESET: &str = r#"{"version":1,"kind":"password_reset","id":"AAECAwQFBgcICQoLDA0ODw","email":"ann@example.com","requested_at_micros":1700000000000001,"locale":"ko"}"#;
     const CHANGED: &str = r#"{"version":1,"kind":"password_changed","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":7,"changed_at_micros":1700000000000002,"locale":"en"}"#;
 
-    const VERIFY: &str = r#"{"version":1,"kind":"verify_email","email":"ann@example.com","registered":"00000000-0000-4000-8000-000000000000","requested_at_micros":1700000000000003,"locale":"ko"}"#;
+    const VERIFY: &str = r#"{"version":1,"kind":"verify_email","id":"AAECAwQFBgcICQoLDA0ODw","email":"ann@example.com","registered":"00000000-0000-4000-8000-000000000000","requested_at_micros":1700000000000003,"locale":"ko"}"#;
     const CONFIRM: &str = r#"{"version":1,"kind":"confirm_new_email","email":"ann@example.com","new_email":"anna@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":7,"requested_at_micros":1700000000000004,"locale":"en"}"#;
     const MOVED: &str = r#"{"version":1,"kind":"email_changed","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","credential_version":8,"changed_at_micros":1700000000000005,"locale":"en"}"#;
     const DELETED: &str = r#"{"version":1,"kind":"account_deleted","email":"ann@example.com","user_id":"00000000-0000-4000-8000-000000000000","deleted_at_micros":1700000000000006,"locale":"ko"}"#;
@@ -356,6 +366,7 @@ mod tests {
         };
         let user_id = UserId::from_entropy_bytes([0; 16]);
         let verify = MailJob::VerifyEmail {
+            id: JobId::from_bytes(id),
             email: ann(),
             registered: Some(user_id),
             requested_at: at(3),
@@ -409,6 +420,7 @@ mod tests {
     #[test]
     fn a_verification_that_was_asked_for_again_names_no_account() {
         let asked = MailJob::VerifyEmail {
+            id: JobId::from_bytes([7; 16]),
             email: ann(),
             registered: None,
             requested_at: at(3),
@@ -417,6 +429,17 @@ mod tests {
         let text = asked.to_json();
         assert!(!text.contains("registered"));
         assert_eq!(MailJob::from_json(&text), Ok(asked));
+    }
+
+    #[test]
+    fn a_verification_of_the_version_before_is_named_by_its_moment() {
+        let text = VERIFY.replace(r#""id":"AAECAwQFBgcICQoLDA0ODw","#, "");
+        let named = |text: &str| match MailJob::from_json(text) {
+            Ok(MailJob::VerifyEmail { id, .. }) => *id.as_bytes(),
+            job => panic!("{job:?}"),
+        };
+        assert_eq!(named(&text), u128::from(at(3).as_micros()).to_be_bytes());
+        assert_ne!(named(&text), named(&text.replace("000003", "000004")));
     }
 
     #[test]
@@ -444,6 +467,7 @@ mod tests {
             (RESET.replace("1700000000000001", "-1"), Malformed),
             (CHANGED.replace("-4000-", "-"), Malformed),
             (VERIFY.replace("-4000-", "-"), Malformed),
+            (VERIFY.replace("AAECAwQFBgcICQoLDA0ODw", "AAECAwQFBgcICQoLDA0"), Malformed),
             (CONFIRM.replace("anna@example.com", "anna"), Malformed),
             (CONFIRM.replace(r#""credential_version":7,"#, ""), Malformed),
             (MOVED.replace("ann@example.com", "ann"), Malformed),

@@ -21,6 +21,11 @@ impl JobId {
         Self(bytes)
     }
 
+    /// The id of the one job that a sign-up queues.
+    pub(crate) const fn of(user_id: UserId) -> Self {
+        Self(*user_id.as_bytes())
+    }
+
     /// The id as a queue carries it.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -67,6 +72,8 @@ pub enum MailJob {
     },
     /// Send a link that confirms the address, if it has an account whose address is not confirmed.
     VerifyEmail {
+        /// Names the job, so that a mail which is tried again is counted once.
+        id: JobId,
         /// The address; not known to have an account.
         email: Email,
         /// The account that a sign-up would have made. If the address has another, its owner is told that

@@ -190,7 +190,9 @@ async fn reach_mail_cap(auth: Auth, call: Call, email: Email) -> Result<()> {
         let (id, locale) = (JobId::from_bytes([index; 16]), Locale::En);
         let job = match call {
             Call::Forgot => MailJob::PasswordReset { id, email, requested_at, locale },
-            Call::Resend => MailJob::VerifyEmail { email, registered: None, requested_at, locale },
+            Call::Resend => {
+                MailJob::VerifyEmail { id, email, registered: None, requested_at, locale }
+            }
             _ => bail!("a call that mails nothing has no cap"),
         };
         if auth.deliver(&job).await? == Delivery::Skipped(SkipReason::MailCap) {

@@ -7,7 +7,7 @@ use super::{Auth, Subject, is_corrupt};
 use crate::link::LinkClaims;
 use crate::ports::{Insert, Put, RateDecision};
 use crate::{
-    CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, LinkMail, Locale,
+    CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, JobId, LinkMail, Locale,
     MailContent, MailJob, NoticeMail, OutgoingEmail, PortError, RateLimit, RequestContext,
     ResetRecord, ResetToken, Settings, SignUp, Timestamp, User, UserId, VerificationToken,
 };
@@ -136,12 +136,13 @@ impl Auth {
             MailJob::SignUp { sign_up, locale } => {
                 let asked = Asked { at: sign_up.at, locale: *locale };
                 self.make_account(sign_up, *subject).await?;
-                let (email, user_id) = (&sign_up.email, Some(sign_up.user_id));
-                self.deliver_verification(email, user_id, asked, subject).await
+                let (email, user_id) = (&sign_up.email, sign_up.user_id);
+                let id = JobId::of(user_id);
+                self.deliver_verification(id, email, Some(user_id), asked, subject).await
             }
-            MailJob::VerifyEmail { email, registered, requested_at, locale } => {
+            MailJob::VerifyEmail { id, email, registered, requested_at, locale } => {
                 let asked = Asked { at: *requested_at, locale: *locale };
-                self.deliver_verification(email, *registered, asked, subject).await
+                self.deliver_verification(*id, email, *registered, asked, subject).await
             }
             MailJob::ConfirmNewEmail {
                 email,
@@ -255,15 +256,16 @@ impl Auth {
             && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow)
     }
 
-    /// As the caps say; but a job that runs again, because its mail could not be sent, is counted once.
+    /// As the caps say; but a job that runs again, because its mail could not be sent, is counted once. `job`
+    /// names it: by its moment alone, what a botnet asks for at one instant would pass for a single job.
     async fn may_mail(
         &self,
         kind: &str,
         email: &Email,
-        asked_at: Timestamp,
+        job: &str,
         subject: Subject,
     ) -> Result<bool, PortError> {
-        let job = format!("{kind} {} {}", asked_at.as_micros(), email.as_str());
+        let job = format!("{kind} {job} {}", email.as_str());
         let once = RateLimit::new(1, self.settings().verification_link_life);
         let first = self.hit(self.limit_key("mail-job", &job), Some(once), subject).await?;
         Ok(first != RateDecision::Allow || self.within_mail_caps(kind, email, subject).await?)
@@ -283,6 +285,7 @@ impl Auth {
     /// gets no link to confirm that with: its owner is told that he has one.
     async fn deliver_verification(
         &self,
+        id: JobId,
         email: &Email,
         registered: Option<UserId>,
         asked: Asked,
@@ -304,7 +307,8 @@ impl Auth {
             return Ok(Delivery::Skipped(SkipReason::AlreadyVerified));
         }
         let kind = if another { "exists" } else { "verify" };
-        if !self.may_mail(kind, email, asked.at, *subject).await? {
+        let job = u128::from_be_bytes(*id.as_bytes()).to_string();
+        if !self.may_mail(kind, email, &job, *subject).await? {
             return Ok(Delivery::Skipped(SkipReason::MailCap));
         }
         let Settings { templates, verification_link_base, .. } = self.settings();
@@ -341,7 +345,8 @@ impl Auth {
         if !current {
             return Ok(Delivery::Skipped(SkipReason::Superseded));
         }
-        if !self.may_mail("move", new_email, asked.at, subject).await? {
+        let job = format!("{} {}", claims.user_id, asked.at.as_micros());
+        if !self.may_mail("move", new_email, &job, subject).await? {
             return Ok(Delivery::Skipped(SkipReason::MailCap));
         }
         let Settings { templates, email_change_link_base, .. } = self.settings();

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{Auth, Subject, refuses};
 use crate::ports::Insert;
 use crate::{
-    DisplayName, Email, EmailVerification, ErrorCode, EventKind, MailJob, Password,
+    DisplayName, Email, EmailVerification, ErrorCode, EventKind, JobId, MailJob, Password,
     PolicyViolation, PortError, RegistrationMode, RequestContext, SignUp, UserId,
 };
 
@@ -195,6 +195,7 @@ impl Auth {
             return;
         }
         let job = MailJob::VerifyEmail {
+            id: JobId::of(user_id),
             email: email.clone(),
             registered: Some(user_id),
             requested_at: self.now(),

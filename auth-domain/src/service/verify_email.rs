@@ -6,7 +6,8 @@ use super::{Auth, RequestMailError, Subject, refused, refuses};
 use crate::link::LinkClaims;
 use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
-    AccountCall, Email, ErrorCode, MailJob, PortError, RequestContext, User, VerificationToken,
+    AccountCall, Email, ErrorCode, JobId, MailJob, PortError, RequestContext, User,
+    VerificationToken,
 };
 
 /// Why no address was confirmed.
@@ -127,6 +128,7 @@ impl Auth {
         let limit = self.settings().limits.reset_request_per_source;
         self.limit_source("verify-request", limit, context).await?;
         let job = MailJob::VerifyEmail {
+            id: JobId::from_bytes(self.entropy()?),
             email,
             registered: None,
             requested_at: self.now(),

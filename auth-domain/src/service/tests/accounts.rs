@@ -558,7 +558,8 @@ async fn an_open_registration_is_good_though_its_mail_was_not_queued() {
 }
 
 fn verification_job(registered: Option<UserId>) -> MailJob {
-    MailJob::VerifyEmail { email: email(), registered, requested_at: NOW, locale: Locale::En }
+    let (id, locale) = (JobId::from_bytes([1; 16]), Locale::En);
+    MailJob::VerifyEmail { id, email: email(), registered, requested_at: NOW, locale }
 }
 
 #[tokio::test]
