@@ -11,6 +11,8 @@ mod databases;
 mod http;
 mod life;
 mod process;
+#[path = "life/secrets.rs"]
+mod secrets;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,11 +1,13 @@
 //! No byte of an answer depends on whether the address that a request names has an account, or on what
 //! that is like. `adapters-local/tests/enumeration.rs` holds the cost to the same.
 
+use std::time::Duration;
+
 use adapters_local::{Testing, testing_with};
 use auth_domain::ports::UserStore;
 use auth_domain::{
-    CredentialVersion, DisplayName, Email, EmailVerification, MasterSecret, PasswordHash,
-    RegistrationMode, Settings, Timestamp, User, UserId,
+    CredentialVersion, Delivery, DisplayName, Email, EmailVerification, MasterSecret, PasswordHash,
+    RegistrationMode, RequestContext, Settings, Timestamp, User, UserId,
 };
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -22,11 +24,14 @@ enum Account {
     Disabled,
     WithoutPassword,
     WithMalformedHash,
+    /// A link is out, and no more mails are sent.
+    WithAllItsMails,
 }
 
 use Account::*;
 
-const ALL: [Account; 6] = [Missing, Good, Unverified, Disabled, WithoutPassword, WithMalformedHash];
+const ALL: [Account; 7] =
+    [Missing, Good, Unverified, Disabled, WithoutPassword, WithMalformedHash, WithAllItsMails];
 
 /// `printf %s "correct horse battery" | sha256sum`
 const SHA256_OF_OLD: &str = "9028ea0d15decaa35b2da21c0290af3b1a5ba0a30a591906f89b5074e209ea72";
@@ -42,11 +47,13 @@ async fn keep(world: &Testing, account: Account, email: Email, id: u8) {
         Missing => return,
         WithoutPassword => None,
         WithMalformedHash => Some(PasswordHash::from_stored("$argon2id$v=19$m=19456")),
-        Good | Unverified | Disabled => Some(PasswordHash::from_stored(SHA256_OF_OLD)),
+        Good | Unverified | Disabled | WithAllItsMails => {
+            Some(PasswordHash::from_stored(SHA256_OF_OLD))
+        }
     };
     let user = User {
         id: UserId::from_entropy_bytes([id; 16]),
-        email,
+        email: email.clone(),
         name: DisplayName::parse("Ann").unwrap(),
         password_hash: hash,
         credential_version: CredentialVersion::FIRST,
@@ -57,6 +64,21 @@ async fn keep(world: &Testing, account: Account, email: Email, id: u8) {
         last_login: None,
     };
     world.users.insert(user).await.unwrap();
+    if account == WithAllItsMails {
+        ask_for_mails_until_none_is_sent(world, &email).await;
+    }
+}
+
+/// From no source, so that the limits of the client that comes next are untouched.
+async fn ask_for_mails_until_none_is_sent(world: &Testing, email: &Email) {
+    let context = RequestContext::new();
+    loop {
+        world.clock.advance(Duration::from_secs(1));
+        world.auth.request_password_reset(email.clone(), &context).await.unwrap();
+        if world.deliver_mail().await != [Some(Delivery::Sent)] {
+            break;
+        }
+    }
 }
 
 /// Links to Ann's address that another service made: to reset, to verify, to move.
@@ -97,7 +119,7 @@ async fn answers(account: Account, links: &[String; 3]) -> Answers {
     let world = testing_with(|_, settings| private(settings));
     keep(&world, account, ann(), 1).await;
     let client = Client::of(&world);
-    let login = if account == Good { "a wrong guess" } else { OLD };
+    let login = if matches!(account, Good | WithAllItsMails) { "a wrong guess" } else { OLD };
     let mut answers = Vec::new();
     for (path, body) in requests(links, login) {
         answers.push(client.post(&format!("/auth/{path}"), body).await.whole());

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
-mod ports;
+#[path = "../intercepted/mod.rs"]
+mod intercepted;
+mod plan;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +13,12 @@ use std::time::Duration;
 
 use adapters_local::{Testing, testing_with};
 use auth_domain::{
-    DisplayName, Email, Login, LoginRequest, Password, RegisterRequest, RequestContext,
-    ResetRequest, ResetToken,
+    Delivery, DisplayName, Email, EmailVerification, Login, LoginRequest, Password,
+    RegisterRequest, RegistrationMode, RequestContext, ResetRequest, ResetToken, Settings,
+    SkipReason, VerificationToken,
 };
-use ports::{FAULTS, Fault, Faulty, NEVER, Plan};
+use intercepted::Interceptor as _;
+use plan::{FAULTS, Fault, NEVER, Plan};
 
 struct World {
     testing: Testing,
@@ -31,16 +35,18 @@ enum Heard {
 
 impl World {
     fn new(fault: Fault) -> Self {
+        Self::with(fault, |_| {})
+    }
+
+    fn with(fault: Fault, change: impl FnOnce(&mut Settings)) -> Self {
         let plan = Arc::new(Plan { fault, calls_until: AtomicUsize::new(NEVER) });
-        let testing = testing_with(|ports, _| {
-            let plan = || Arc::clone(&plan);
-            ports.users = Arc::new(Faulty { port: Arc::clone(&ports.users), plan: plan() });
-            ports.reset_tokens =
-                Arc::new(Faulty { port: Arc::clone(&ports.reset_tokens), plan: plan() });
-            ports.sessions = Arc::new(Faulty { port: Arc::clone(&ports.sessions), plan: plan() });
-            ports.attempts = Arc::new(Faulty { port: Arc::clone(&ports.attempts), plan: plan() });
-            ports.mail_queue =
-                Arc::new(Faulty { port: Arc::clone(&ports.mail_queue), plan: plan() });
+        let testing = testing_with(|ports, settings| {
+            ports.users = plan.intercept(&ports.users);
+            ports.reset_tokens = plan.intercept(&ports.reset_tokens);
+            ports.sessions = plan.intercept(&ports.sessions);
+            ports.attempts = plan.intercept(&ports.attempts);
+            ports.mail_queue = plan.intercept(&ports.mail_queue);
+            change(settings);
         });
         Self { testing, plan }
     }
@@ -99,6 +105,12 @@ impl World {
         outcome.map(drop).map_err(|error| error.to_string())
     }
 
+    async fn confirm(&self) {
+        let token = self.testing.link_token(&ann()).unwrap();
+        let token = VerificationToken::parse(&token).unwrap();
+        self.testing.auth.verify_email(token, &RequestContext::new()).await.unwrap();
+    }
+
     fn was_told_of_a_change(&self) -> bool {
         self.testing.mailbox.all().iter().any(|mail| mail.content.subject.contains("was changed"))
     }
@@ -130,6 +142,58 @@ async fn a_registration_is_whole_or_can_be_made_again() {
             assert!(world.register(NEW).await.is_err(), "{fault:?} at call {call}: two accounts");
             if !met {
                 assert!(call > 1);
+                break;
+            }
+        }
+    }
+}
+
+fn private(settings: &mut Settings) {
+    settings.email_verification = EmailVerification::RequireVerified;
+    settings.registration = RegistrationMode::Private;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_registration_that_is_acknowledged_becomes_an_account_and_another_can_be_made() {
+    for fault in FAULTS {
+        for call in 1.. {
+            let world = World::with(fault, private);
+            let (heard, met) = world.run(call, world.register(OLD)).await;
+            let queued = world.testing.queued_mail().len();
+            assert!(heard != Heard::Good || queued == 1, "{fault:?}: acknowledged and lost");
+            if queued == 0 {
+                world.register(OLD).await.unwrap();
+            }
+            world.testing.deliver_mail().await;
+            world.confirm().await;
+            world.login(OLD).await.unwrap();
+            if !met {
+                assert!(call > 1);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_sign_up_that_failed_makes_one_account_whose_link_works_when_it_runs_again() {
+    for fault in FAULTS {
+        for call in 1.. {
+            let world = World::with(fault, private);
+            world.register(OLD).await.unwrap();
+            let job = world.testing.queued_mail().remove(0);
+            let (heard, met) = world.run(call, world.testing.auth.deliver(&job)).await;
+            if heard != Heard::Good {
+                let outcome = world.testing.auth.deliver(&job).await;
+                assert_eq!(outcome.unwrap(), Delivery::Sent, "{fault:?} at call {call}");
+            }
+            assert!(world.login(OLD).await.is_err(), "{fault:?} at call {call}: not confirmed");
+            world.confirm().await;
+            world.login(OLD).await.unwrap();
+            let again = world.testing.auth.deliver(&job).await;
+            assert_eq!(again.unwrap(), Delivery::Skipped(SkipReason::AlreadyVerified));
+            if !met {
+                assert!(call > 2);
                 break;
             }
         }

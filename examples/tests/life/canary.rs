@@ -1,7 +1,6 @@
 //! A life at the example server in which every secret is noted as it passes, and looked for afterwards in all
 //! that the server wrote.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
@@ -10,54 +9,26 @@ use serde_json::{Value, json};
 use crate::child::Child;
 use crate::life::{self, Answer, Call, World};
 use crate::process::{self, Server};
-
-const SECRETS: [&str; 7] = [
-    "password",
-    "new_password",
-    "current_password",
-    "token",
-    "access_token",
-    "refresh_token",
-    "device_token",
-];
+use crate::secrets::Secrets;
 
 /// The example server, and every secret that passed it.
 struct Watched {
     child: Child,
-    secrets: BTreeSet<String>,
-}
-
-/// What is secret in a body; of a token also its last part, which is what nobody can guess.
-fn secrets_in(body: &Value) -> Vec<String> {
-    let fields = body.as_object().into_iter().flatten();
-    let secret = fields.filter(|(name, _)| SECRETS.contains(&name.as_str()));
-    secret.filter_map(|(_, value)| value.as_str()).flat_map(with_its_last_part).collect()
-}
-
-fn with_its_last_part(secret: &str) -> Vec<String> {
-    let last = secret.rsplit_once('.').map(|(_, last)| last.to_owned());
-    std::iter::once(secret.to_owned()).chain(last).filter(|secret| secret.len() >= 5).collect()
+    secrets: Secrets,
 }
 
 impl World for Watched {
     async fn send(&mut self, call: Call) -> Answer {
-        let mut sent = call.body.as_ref().map(secrets_in).unwrap_or_default();
-        sent.extend(call.bearer.iter().flat_map(|bearer| with_its_last_part(bearer)));
-        assert!(sent.iter().all(|secret| !call.path.contains(secret)), "{}", call.path);
+        let sent = Secrets::sent_by(&call);
         let answer = self.child.send(call).await;
-        if answer.status >= 400 {
-            let said = answer.body.to_string();
-            assert!(sent.iter().all(|secret| !said.contains(secret)), "{said}");
-        }
-        self.secrets.extend(sent);
-        self.secrets.extend(secrets_in(&answer.body));
+        self.secrets.note_call(&sent, &answer);
         answer
     }
 
     async fn mail(&mut self, to: &str, subject: &str) -> String {
         let text = self.child.mail(to, subject).await;
         let token = text.split("token=").nth(1).and_then(|rest| rest.lines().next());
-        self.secrets.extend(token.into_iter().flat_map(with_its_last_part));
+        token.into_iter().for_each(|token| self.secrets.note(token));
         text
     }
 }
@@ -130,7 +101,8 @@ async fn no_secret_of_any_flow_is_in_what_the_server_wrote() {
     let mut command = process::command("server", &settings);
     command.stderr(File::create(&log).unwrap());
     let child = Child::new(Server::with_log(command));
-    let secrets = keys.iter().flat_map(|key| spellings(key)).collect();
+    let mut secrets = Secrets::default();
+    keys.iter().flat_map(|key| spellings(key)).for_each(|key| secrets.note(&key));
     let mut watched = Watched { child, secrets };
     life::lived(&mut watched).await;
     watched.refusals().await;
@@ -142,8 +114,6 @@ async fn no_secret_of_any_flow_is_in_what_the_server_wrote() {
     for there in ["LoggedIn", "TooManyAttempts", ",keyid=", "ann@example.com"] {
         assert!(written.contains(there), "nothing was looked at that has {there:?}");
     }
-    assert!(watched.secrets.len() > 60, "{} secrets passed", watched.secrets.len());
-    for secret in &watched.secrets {
-        assert!(!written.contains(secret), "{secret:?} was written");
-    }
+    assert!(watched.secrets.number() > 60, "{} secrets passed", watched.secrets.number());
+    watched.secrets.are_not_in(&written, "what the server wrote");
 }
