@@ -106,6 +106,52 @@ async fn one_account_from_one_source_cannot_use_up_the_mails_of_everybody() {
     assert_eq!(world.deliver_mail().await, [Some(Delivery::Sent)]);
 }
 
+fn notices(world: &Testing, subject: &str) -> usize {
+    let mails = world.mailbox.all();
+    mails.iter().filter(|mail| mail.content.subject.contains(subject)).count()
+}
+
+/// Changes the password, and reads the session's next token.
+async fn change(world: &Testing, claims: &Claims, [old, new]: [&str; 2]) -> Claims {
+    let (current_password, new_password) = (typed(old), typed(new));
+    let request = ChangePasswordRequest { current_password, new_password };
+    let changed = world.auth.change_password(claims, request, &context()).await.unwrap();
+    world.auth.authenticate(changed.access_token.expose()).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_signs_up_with_the_address_of_another_mails_it_five_notices_of_a_kind_an_hour() {
+    let world = testing();
+    let (_, mut claims) = member(&world, ann()).await;
+    for _ in 0..20 {
+        claims = change(&world, &claims, [OLD, NEW]).await;
+        claims = change(&world, &claims, [NEW, OLD]).await;
+        world.clock.advance(Duration::from_secs(1));
+        world.deliver_mail().await;
+    }
+    assert_eq!(notices(&world, "was changed"), 5);
+    world.auth.delete_account(&claims, Some(typed(OLD)), &context()).await.unwrap();
+    for _ in 0..20 {
+        let (_, claims) = member(&world, ann()).await;
+        world.auth.delete_account(&claims, None, &context()).await.unwrap();
+        world.deliver_mail().await;
+    }
+    assert_eq!(notices(&world, "was deleted"), 5);
+}
+
+#[tokio::test]
+async fn notices_have_no_cap_for_everybody_so_that_none_is_kept_from_its_owner() {
+    let world = testing_with(|_, settings| {
+        settings.limits.mails_global = Some(RateLimit::new(1, Duration::from_hours(1)));
+    });
+    for n in 0..3 {
+        let (_, claims) = member(&world, mail(&format!("n{n}@example.com"))).await;
+        change(&world, &claims, [OLD, NEW]).await;
+    }
+    world.deliver_mail().await;
+    assert_eq!(notices(&world, "was changed"), 3);
+}
+
 #[tokio::test]
 async fn mails_of_other_kinds_do_not_keep_the_reset_mail_from_its_owner() {
     let world = testing();

@@ -127,13 +127,14 @@ pub struct RateLimits {
     /// Logins from one source, and as many proofs of a password by who is logged in. Default 60 a minute:
     /// stuffing from one address is slow, and the waits of [`AttemptPolicy`] bind each account besides.
     pub login_per_source: Option<RateLimit>,
-    /// Logins of everybody together. Default 60,000 a minute: bounds what a botnet can try where more
-    /// machines hash than one, beyond which the hasher's own queue is full.
+    /// Logins of everybody together. Default 60,000 a minute. The hash queue of one machine is full long
+    /// before; where many machines hash it bounds what a botnet can try, and beyond it everybody is refused.
     pub logins_global: Option<RateLimit>,
     /// Mails of each kind to one address, and requests of one account for another address. Default 5 an
-    /// hour (OWASP Forgot Password: no flooding of a mailbox).
+    /// hour (OWASP Forgot Password: no flooding of a mailbox). By address: whose provider hands `ann+1@` to
+    /// `ann@` has several.
     pub mails_per_address: Option<RateLimit>,
-    /// Mails of each kind to everyone. Default 10,000 an hour: bounds what a botnet can make us send.
+    /// Mails of each kind to everyone, but for notices of a change. Default 10,000 an hour: bounds what a botnet can make us send.
     pub mails_global: Option<RateLimit>,
     /// Uses of refresh tokens from one source. Default 600 a minute. What we never issued is refused
     /// without being asked of a store, and still counts.

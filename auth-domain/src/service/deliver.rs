@@ -86,7 +86,17 @@ struct Asked {
     locale: Locale,
 }
 
+/// What an address is told of, and in whose account.
+#[derive(Clone, Copy)]
+struct Notice<'a> {
+    kind: &'static str,
+    email: &'a Email,
+    user_id: UserId,
+    change: Change,
+}
+
 /// The change that a notice tells of.
+#[derive(Clone, Copy)]
 struct Change {
     version: CredentialVersion,
     at: Timestamp,
@@ -160,25 +170,28 @@ impl Auth {
             MailJob::PasswordChanged { email, user_id, credential_version, changed_at, locale } => {
                 subject.user_id = Some(*user_id);
                 let change = Change { version: *credential_version, at: *changed_at };
+                let notice = Notice { kind: "changed", email, user_id: *user_id, change };
                 let content = || templates.password_changed(&NoticeMail { locale: *locale });
-                self.deliver_notice(email, *user_id, change, content).await
+                self.deliver_notice(notice, content, *subject).await
             }
             MailJob::EmailChanged { email, user_id, credential_version, changed_at, locale } => {
                 subject.user_id = Some(*user_id);
                 let change = Change { version: *credential_version, at: *changed_at };
+                let notice = Notice { kind: "moved", email, user_id: *user_id, change };
                 let content = || templates.email_changed(&NoticeMail { locale: *locale });
-                self.deliver_farewell(email, *user_id, change, content).await
+                self.deliver_farewell(notice, content, *subject).await
             }
             MailJob::AccountDeleted { email, user_id, deleted_at, locale } => {
                 subject.user_id = Some(*user_id);
                 let change = Change { version: LAST, at: *deleted_at };
+                let notice = Notice { kind: "deleted", email, user_id: *user_id, change };
                 let content = || templates.account_deleted(&NoticeMail { locale: *locale });
                 // It moved away instead.
                 if self.ports().users.find_by_id(*user_id).await?.is_some_and(|u| u.email != *email)
                 {
                     return Ok(Delivery::Skipped(SkipReason::NeverHappened));
                 }
-                self.deliver_farewell(email, *user_id, change, content).await
+                self.deliver_farewell(notice, content, *subject).await
             }
         }
     }
@@ -249,16 +262,49 @@ impl Auth {
         email: &Email,
         subject: Subject,
     ) -> Result<bool, PortError> {
-        let limits = &self.settings().limits;
-        let address = self.limit_key("mail-address", &format!("{kind} {}", email.as_str()));
         let everyone = self.limit_key("mail-global", kind);
-        Ok(self.hit(address, limits.mails_per_address, subject).await? == RateDecision::Allow
-            && self.hit(everyone, limits.mails_global, subject).await? == RateDecision::Allow)
+        Ok(self.within_address_cap(kind, email, subject).await?
+            && self.hit(everyone, self.settings().limits.mails_global, subject).await?
+                == RateDecision::Allow)
+    }
+
+    async fn within_address_cap(
+        &self,
+        kind: &str,
+        email: &Email,
+        subject: Subject,
+    ) -> Result<bool, PortError> {
+        let address = self.limit_key("mail-address", &format!("{kind} {}", email.as_str()));
+        let limit = self.settings().limits.mails_per_address;
+        Ok(self.hit(address, limit, subject).await? == RateDecision::Allow)
     }
 
     /// As the caps say; but a job that runs again, because its mail could not be sent, is counted once. `job`
     /// names it: by its moment alone, what a botnet asks for at one instant would pass for a single job.
+    ///
+    /// A limiter remembers what it let through and not what it denied: a job that a cap denied, and that its
+    /// queue then hands out once more all the same, is let through.
     async fn may_mail(
+        &self,
+        kind: &str,
+        email: &Email,
+        job: &str,
+        subject: Subject,
+    ) -> Result<bool, PortError> {
+        Ok(!self.is_first_run(kind, email, job, subject).await?
+            || self.within_mail_caps(kind, email, subject).await?)
+    }
+
+    /// A notice is capped by address alone. By a cap for everybody, whoever takes an account over could keep
+    /// its owner from being told, by changes in accounts of his own.
+    async fn may_tell(&self, notice: &Notice<'_>, subject: Subject) -> Result<bool, PortError> {
+        let Notice { kind, email, user_id, change } = *notice;
+        let job = format!("{user_id} {} {}", change.version.get(), change.at.as_micros());
+        Ok(!self.is_first_run(kind, email, &job, subject).await?
+            || self.within_address_cap(kind, email, subject).await?)
+    }
+
+    async fn is_first_run(
         &self,
         kind: &str,
         email: &Email,
@@ -267,8 +313,8 @@ impl Auth {
     ) -> Result<bool, PortError> {
         let job = format!("{kind} {job} {}", email.as_str());
         let once = RateLimit::new(1, self.settings().verification_link_life);
-        let first = self.hit(self.limit_key("mail-job", &job), Some(once), subject).await?;
-        Ok(first != RateDecision::Allow || self.within_mail_caps(kind, email, subject).await?)
+        let answer = self.hit(self.limit_key("mail-job", &job), Some(once), subject).await?;
+        Ok(answer == RateDecision::Allow)
     }
 
     /// One insert decides, as it does for an open registration. A job that runs again finds the account
@@ -372,53 +418,63 @@ impl Auth {
     /// Tells an address that its account is gone from there, and removes what is left of it there.
     async fn deliver_farewell(
         &self,
-        email: &Email,
-        user_id: UserId,
-        change: Change,
+        notice: Notice<'_>,
         content: impl FnOnce() -> MailContent,
+        subject: Subject,
     ) -> Result<Delivery, DeliveryError> {
+        let Notice { email, user_id, change, .. } = notice;
         let found = self.ports().users.find_by_email(email).await?;
         if let Some(user) = found.filter(|user| user.id == user_id) {
-            return self.tell_of(change, &user, email, content).await;
+            return self.tell_of(notice, &user, content, subject).await;
         }
         let older_than = (change.version != LAST).then_some(change.version);
         self.erase_leftovers(email, user_id, older_than).await?;
-        self.send(email, content()).await
+        self.tell(notice, content, subject).await
     }
 
     async fn deliver_notice(
         &self,
-        email: &Email,
-        user_id: UserId,
-        change: Change,
+        notice: Notice<'_>,
         content: impl FnOnce() -> MailContent,
+        subject: Subject,
     ) -> Result<Delivery, DeliveryError> {
-        let found = self.ports().users.find_by_email(email).await?;
-        let Some(user) = found.filter(|user| user.id == user_id) else {
+        let found = self.ports().users.find_by_email(notice.email).await?;
+        let Some(user) = found.filter(|user| user.id == notice.user_id) else {
             return Ok(Delivery::Skipped(SkipReason::UnknownAccount));
         };
-        self.tell_of(change, &user, email, content).await
+        self.tell_of(notice, &user, content, subject).await
     }
 
     /// Once the account shows the change; not of one that it will never show.
     async fn tell_of(
         &self,
-        change: Change,
+        notice: Notice<'_>,
         user: &User,
-        email: &Email,
         content: impl FnOnce() -> MailContent,
+        subject: Subject,
     ) -> Result<Delivery, DeliveryError> {
-        match user.credential_version.cmp(&change.version) {
-            Ordering::Less if self.now().since(change.at) < NOTICE_PATIENCE => {
-                Err(DeliveryError::NotYet)
-            }
+        let Change { version, at } = notice.change;
+        match user.credential_version.cmp(&version) {
+            Ordering::Less if self.now().since(at) < NOTICE_PATIENCE => Err(DeliveryError::NotYet),
             Ordering::Less => Ok(Delivery::Skipped(SkipReason::NeverHappened)),
             // Two calls may race to one version; the row tells whose change it is.
-            Ordering::Equal if user.updated_at != change.at => {
+            Ordering::Equal if user.updated_at != at => {
                 Ok(Delivery::Skipped(SkipReason::NeverHappened))
             }
-            Ordering::Equal | Ordering::Greater => self.send(email, content()).await,
+            Ordering::Equal | Ordering::Greater => self.tell(notice, content, subject).await,
         }
+    }
+
+    async fn tell(
+        &self,
+        notice: Notice<'_>,
+        content: impl FnOnce() -> MailContent,
+        subject: Subject,
+    ) -> Result<Delivery, DeliveryError> {
+        if !self.may_tell(&notice, subject).await? {
+            return Ok(Delivery::Skipped(SkipReason::MailCap));
+        }
+        self.send(notice.email, content()).await
     }
 
     async fn send(&self, to: &Email, content: MailContent) -> Result<Delivery, DeliveryError> {

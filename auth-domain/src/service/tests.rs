@@ -858,6 +858,7 @@ fn notice(changed_at: Timestamp) -> MailJob {
 async fn a_notice_is_sent_once_its_change_is_seen() {
     let mut world = World::new();
     world.finds(|| Ok(Some(User { credential_version: CredentialVersion::new(4), ..user() })));
+    world.limiter.expect_hit().times(2).returning(|_, _, _| Ok(RateDecision::Allow));
     world.mailer.expect_send().once().returning(|_| Ok(()));
     assert_eq!(delivered(&world.auth(), &notice(NOW)).await, Ok(Delivery::Sent));
 }
@@ -872,6 +873,7 @@ async fn of_two_calls_that_race_to_one_version_the_one_that_changed_it_is_told_o
     assert_eq!(delivered(&world.auth(), &other).await, skipped(SkipReason::NeverHappened));
     let mut world = World::new();
     world.finds(move || Ok(Some(User { credential_version: version.next(), ..user() })));
+    world.limiter.expect_hit().times(2).returning(|_, _, _| Ok(RateDecision::Allow));
     world.mailer.expect_send().once().returning(|_| Ok(()));
     assert_eq!(delivered(&world.auth(), &other).await, Ok(Delivery::Sent));
 }

@@ -628,6 +628,7 @@ async fn the_job_of_a_deletion_removes_what_a_crash_left() {
     world.users.expect_find_by_id().once().returning(|_| Ok(None));
     world.sessions.expect_end_all().once().returning(|_, _| Ok(()));
     world.reset_tokens.expect_delete_all().once().returning(|_, _| Ok(()));
+    world.limiter.expect_hit().times(2).returning(|_, _, _| Ok(RateDecision::Allow));
     world.mailer.expect_send().once().returning(|_| Ok(()));
     assert_eq!(delivered(&world.auth(), &deletion()).await, Ok(Delivery::Sent));
 }
