@@ -54,6 +54,16 @@ async fn strangers_lock(world: &Testing) {
     while !is_locked(&login(world, "a wrong guess", None).await) {}
 }
 
+/// Sets the new password by mail.
+async fn reset(world: &Testing) -> DeviceToken {
+    world.clock.advance(Duration::from_secs(1));
+    world.auth.request_password_reset(ann(), &RequestContext::new()).await.unwrap();
+    world.deliver_mail().await;
+    let (token, new_password) = (world.reset_token(&ann()).unwrap(), Password::new(NEW).unwrap());
+    let request = ResetRequest { token, new_password };
+    world.auth.reset_password(request, &RequestContext::new()).await.unwrap().device_token
+}
+
 fn is_locked(outcome: &Result<Login, LoginError>) -> bool {
     matches!(outcome, Err(LoginError::TooManyAttempts { .. }))
 }
@@ -75,14 +85,10 @@ async fn a_known_device_logs_in_while_strangers_keep_the_account_locked() {
 async fn who_reset_the_password_logs_in_however_soon_strangers_lock_the_account_again() {
     let world = world_with([ann(), bob()]).await;
     strangers_lock(&world).await;
-    world.auth.request_password_reset(ann(), &RequestContext::new()).await.unwrap();
-    world.deliver_mail().await;
-    let (token, new_password) = (world.reset_token(&ann()).unwrap(), Password::new(NEW).unwrap());
-    let request = ResetRequest { token, new_password };
-    let reset = world.auth.reset_password(request, &RequestContext::new()).await.unwrap();
+    let device = reset(&world).await;
     strangers_lock(&world).await;
     assert!(is_locked(&login(&world, NEW, None).await));
-    login(&world, NEW, Some(&reset.device_token)).await.unwrap();
+    login(&world, NEW, Some(&device)).await.unwrap();
 }
 
 #[tokio::test]
@@ -99,6 +105,42 @@ async fn a_change_of_password_gives_a_token_in_the_place_of_the_one_that_it_ends
     strangers_lock(&world).await;
     assert!(is_locked(&login(&world, NEW, Some(&session.device_token)).await));
     login(&world, NEW, Some(&changed.device_token)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_comes_with_the_token_of_an_older_password_waits_no_longer_than_who_has_none() {
+    let world = world_with([ann(), bob()]).await;
+    let outdated = login(&world, OLD, None).await.unwrap().device_token;
+    reset(&world).await;
+    let mut wait = Duration::ZERO;
+    for _ in 0..12 {
+        world.clock.advance(wait);
+        let outcome = login(&world, OLD, Some(&outdated)).await;
+        assert!(matches!(outcome, Err(LoginError::Rejected)), "{outcome:?}");
+        wait = match login(&world, OLD, Some(&outdated)).await {
+            Err(LoginError::TooManyAttempts { retry_after }) => retry_after,
+            _ => Duration::ZERO,
+        };
+    }
+    world.clock.advance(wait);
+    login(&world, NEW, Some(&outdated)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_used_up_his_own_attempts_has_them_again_once_he_was_let_in() {
+    let world = world_with([ann(), bob()]).await;
+    let device = login(&world, OLD, None).await.unwrap().device_token;
+    for _ in 0..10 {
+        world.clock.advance(Duration::from_hours(1));
+        strangers_lock(&world).await;
+        let outcome = login(&world, "an old password", Some(&device)).await;
+        assert!(matches!(outcome, Err(LoginError::Rejected)), "{outcome:?}");
+    }
+    assert!(is_locked(&login(&world, OLD, Some(&device)).await), "with strangers, who wait");
+    world.clock.advance(Duration::from_hours(1));
+    let device = login(&world, OLD, Some(&device)).await.unwrap().device_token;
+    strangers_lock(&world).await;
+    login(&world, OLD, Some(&device)).await.unwrap();
 }
 
 #[tokio::test]

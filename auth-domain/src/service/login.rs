@@ -76,8 +76,8 @@ pub enum LoginError {
     /// address must be confirmed first: one answer, and one cost.
     #[error("address or password is wrong")]
     Rejected,
-    /// Too many attempts at this address, whether or not it has an account. After a hundred in a row
-    /// only a password reset helps.
+    /// Too many attempts at this address, whether or not it has an account. After 90 in a row only a
+    /// password reset helps whoever presents no device token.
     #[error("too many attempts at one address")]
     TooManyAttempts {
         /// When to try again.
@@ -139,7 +139,8 @@ impl Auth {
     /// Logs somebody in.
     ///
     /// Whatever the account is like, a call counts one attempt, reads the store once and verifies once
-    /// at one cost, in that order; a place to hash in is reserved first, so that an overloaded server
+    /// at one cost, in that order (where a device token proves outdated, the attempt is then counted with those
+    /// of strangers); a place to hash in is reserved first, so that an overloaded server
     /// counts no attempt that it did not look at. A good login opens a session of its own, clears the
     /// attempts, upgrades a hash of an older format, notes the time and ends the oldest sessions beyond the
     /// cap; none of the last four can fail it.
@@ -182,7 +183,7 @@ impl Auth {
         let mut counted = self.begin_attempt(&email, known, *subject).await?;
         let candidate = self.find_candidate(&email, *subject).await?;
         if known.is_some_and(|known| !candidate.is(known)) {
-            counted = self.begin_attempt(&email, None, *subject).await?;
+            counted = self.recount_attempt(&email, counted, *subject).await?;
         }
         subject.user_id = candidate.user_id;
         let verified = slot.verify(password.clone(), candidate.stored).await;

@@ -52,9 +52,14 @@ pub(super) struct Known {
     pub(super) version: CredentialVersion,
 }
 
-/// The counter that let an attempt in, if attempts are counted.
-#[derive(Clone, Copy)]
-pub(super) struct Counted(Option<LimitKey>);
+/// What a success clears, if attempts are counted.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counted {
+    /// The counter that let the attempt in.
+    by: Option<LimitKey>,
+    /// The share of who is known, whether or not anything was left in it.
+    own: Option<LimitKey>,
+}
 
 impl ProofError {
     /// The stable code.
@@ -125,18 +130,32 @@ impl Auth {
         subject: Subject,
     ) -> Result<Counted, Blocked> {
         let Some(policy) = &self.settings().attempts else {
-            return Ok(Counted(None));
+            return Ok(Counted::default());
         };
         let (everybody, share) = policy.shares();
-        let own = known.zip(share).map(|(known, share)| (self.known_key(known), share));
+        let share = known.zip(share).map(|(known, share)| (self.known_key(known), share));
+        let own = share.map(|(key, _)| key);
         let mut shortest = Duration::MAX;
-        for (key, policy) in own.into_iter().chain([(self.account_key(email), everybody)]) {
+        for (key, policy) in share.into_iter().chain([(self.account_key(email), everybody)]) {
             match self.count_attempt(key, &policy, subject).await? {
-                Attempt::Proceed { .. } => return Ok(Counted(Some(key))),
+                Attempt::Proceed { .. } => return Ok(Counted { by: Some(key), own }),
                 Attempt::Wait { retry_after } => shortest = shortest.min(retry_after),
             }
         }
         Err(Blocked::TooManyAttempts { retry_after: shortest })
+    }
+
+    /// Of a client whose token proves outdated: counted with strangers, unless it is already.
+    pub(super) async fn recount_attempt(
+        &self,
+        email: &Email,
+        counted: Counted,
+        subject: Subject,
+    ) -> Result<Counted, Blocked> {
+        if counted.by == Some(self.account_key(email)) {
+            return Ok(Counted { own: None, ..counted });
+        }
+        self.begin_attempt(email, None, subject).await
     }
 
     async fn count_attempt(
@@ -155,19 +174,23 @@ impl Auth {
         self.limit_key("known", &format!("{user_id} {}", version.get()))
     }
 
-    /// After a success: the counter that it was counted by.
-    pub(super) async fn clear_attempts(&self, counted: Counted, subject: Subject) {
-        let Counted(Some(key)) = counted else {
-            return;
-        };
-        if let Err(error) = self.ports().attempts.clear(key).await {
-            self.record_fault(subject, &error);
-            self.record(subject, EventKind::AttemptsNotCleared);
+    /// After a success. Who is known then has all of his share again, although he used it up and was let in
+    /// with everybody.
+    pub(super) async fn clear_attempts(&self, Counted { by, own }: Counted, subject: Subject) {
+        for key in by.into_iter().chain(own.filter(|own| by != Some(*own))) {
+            self.forget_attempts(key, subject).await;
         }
     }
 
     /// After a recovery, or where the account is gone: what strangers tried at its address.
     pub(super) async fn forget_strangers(&self, email: &Email, subject: Subject) {
-        self.clear_attempts(Counted(Some(self.account_key(email))), subject).await;
+        self.forget_attempts(self.account_key(email), subject).await;
+    }
+
+    async fn forget_attempts(&self, key: LimitKey, subject: Subject) {
+        if let Err(error) = self.ports().attempts.clear(key).await {
+            self.record_fault(subject, &error);
+            self.record(subject, EventKind::AttemptsNotCleared);
+        }
     }
 }
