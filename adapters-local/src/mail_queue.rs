@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 ///
 /// Survives: a mail service that is down for a while (each job is tried for about an hour), an orderly
 /// stop ([`MailWorker::run`] drains). Does not survive: a crash or a kill of the process, which loses
-/// every job in it; whoever asked for a reset mail asks again, and a notice is not sent.
+/// every job in it; whoever asked for a reset mail asks again, who signed up where that is private signs up
+/// again, and a notice is not sent.
 ///
 /// Each job holds one of `capacity` places from being queued until it is done, the time between its
 /// tries included; beyond them a request is refused (`Throttled`). So memory is bounded.
@@ -149,8 +150,10 @@ async fn drain(mut running: JoinSet<bool>, grace: Duration) -> usize {
 
 /// Whether a job ended undone: stopped before it succeeded, or by a panic in a mailer or template.
 fn is_lost(ended: &Result<bool, JoinError>) -> bool {
-    if let Err(panic) = ended {
-        tracing::error!(target: "auth", "a mail job is lost: {panic}");
+    // A panic's own words may quote the mail.
+    if let Err(ended) = ended {
+        let how = if ended.is_panic() { "panicked" } else { "was stopped" };
+        tracing::error!(target: "auth", "a mail job is lost: it {how}");
     }
     !matches!(ended, Ok(true))
 }

@@ -9,6 +9,10 @@ use sha2::{Digest, Sha256};
 /// they are as old as the state of the machine.
 const REMEMBERED: usize = 64;
 
+/// No verification is made to take longer: a machine that slept through one would have others work through
+/// the night.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// Makes a cheaper verification take as long as one of today's hashes, to the microsecond.
 ///
 /// It remembers how long the last whole verifications took, of all threads, and lets a cheaper one go on
@@ -109,6 +113,7 @@ struct Recent {
 
 impl Recent {
     fn push(&mut self, took: Duration) {
+        let took = took.min(LONGEST);
         if self.took.len() < REMEMBERED {
             self.took.push(took);
         } else {
@@ -208,6 +213,13 @@ mod tests {
         let start = pace.start();
         spend(work - 1);
         pace.remember(start);
+    }
+
+    #[test]
+    fn a_verification_that_the_machine_slept_through_is_not_slept_through_again() {
+        let mut recent = Recent::default();
+        recent.push(Duration::from_hours(8));
+        assert_eq!(recent.next(), Some(LONGEST));
     }
 
     /// How long one takes that does `work` and then keeps up.

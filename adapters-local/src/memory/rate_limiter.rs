@@ -122,8 +122,9 @@ impl RateLimiter for MemoryRateLimiter {
         self.sweep_at_times();
         let decision = self.counted(limit).hit(key, now);
         Ok(match decision {
-            // Nobody waits longer than a period, unless the clock was set back since he was counted.
-            RateDecision::Deny { retry_after } if retry_after > limit.period => {
+            // Nobody waits longer than a period, but for what a caller who read the clock before him came late;
+            // unless the clock was set back since he was counted.
+            RateDecision::Deny { retry_after } if retry_after > limit.period.saturating_mul(2) => {
                 locked(&self.limits).remove(&limit);
                 self.counted(limit).hit(key, now)
             }
@@ -163,5 +164,17 @@ mod tests {
             limiter.hit(LimitKey::from_bytes(key), limit, now).await.unwrap();
         }
         assert!(limiter.counted(limit).governor.len() <= HITS_BETWEEN_SWEEPS + 1_000);
+    }
+
+    #[tokio::test]
+    async fn who_read_the_clock_first_and_comes_second_opens_nothing() {
+        let limiter = MemoryRateLimiter::new();
+        let limit = RateLimit::new(1, Duration::from_hours(1));
+        let key = LimitKey::from_bytes([1; 32]);
+        let noon = Timestamp::from_seconds(1_700_000_000);
+        let earlier = noon - Duration::from_secs(1);
+        assert_eq!(limiter.hit(key, limit, noon).await.unwrap(), RateDecision::Allow);
+        let answer = limiter.hit(key, limit, earlier).await.unwrap();
+        assert!(matches!(answer, RateDecision::Deny { .. }), "{answer:?}");
     }
 }
