@@ -6,8 +6,8 @@ use adapters_aws::dynamodb::{self, TableNames};
 use adapters_aws::{SesMailer, SesSettings, SqsMailQueue, clients};
 use adapters_local::memory::MemoryRateLimiter;
 use adapters_local::{
-    Argon2idHasher, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy, SigningKey,
-    SystemClock, TracingEvents,
+    Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy,
+    SigningKey, SystemClock, TracingEvents,
 };
 use anyhow::{Context, Result, ensure};
 use auth_domain::ports::{
@@ -17,6 +17,7 @@ use auth_domain::ports::{
 use auth_domain::{Auth, DefaultTemplates, MasterSecret, Ports};
 use tokio::sync::Mutex;
 
+use crate::peppers::Peppers;
 use crate::secret::{Secret, SecretVersions};
 use crate::settings::{Settings, SourceLimits};
 
@@ -25,7 +26,8 @@ pub(crate) struct Composition {
     pub(crate) settings: Settings,
     attempts: Arc<dyn AttemptStore>,
     entropy: Arc<dyn Entropy>,
-    hasher: Arc<dyn PasswordHasher>,
+    /// Where there is no pepper, so that its threads start at once.
+    unpeppered: Option<Arc<dyn PasswordHasher>>,
     mail_queue: Arc<dyn MailQueue>,
     mailer: Arc<dyn Mailer>,
     reset_tokens: Arc<dyn ResetTokenStore>,
@@ -35,7 +37,15 @@ pub(crate) struct Composition {
     users: Arc<dyn UserStore>,
     master: Secret,
     shared: Option<Secret>,
-    services: Mutex<Option<(Versions, Services)>>,
+    peppers: Option<Secret>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What the last services were put together from.
+struct Held {
+    versions: Versions,
+    hasher: Arc<dyn PasswordHasher>,
+    services: Services,
 }
 
 /// The versions of the secrets that services were put together with.
@@ -43,6 +53,7 @@ pub(crate) struct Composition {
 struct Versions {
     master: SecretVersions,
     shared: Option<SecretVersions>,
+    peppers: Option<Peppers>,
     /// Whether tokens are signed by what is current.
     signs_by_current: bool,
 }
@@ -65,8 +76,10 @@ impl Composition {
         let secrets = clients::secrets_manager(&aws);
         let secret = |setting| Secret::new(setting, &secrets, settings.secret_life);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::new());
-        let hasher = Argon2idHasher::new(settings.hashing.clone(), Arc::clone(&entropy))
-            .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE")?;
+        let unpeppered = match settings.peppers {
+            None => Some(hasher(settings.hashing.clone(), &entropy)?),
+            Some(_) => None,
+        };
         let shared_limiter: Arc<dyn RateLimiter> =
             Arc::new(dynamodb::DynamoRateLimiter::new(dynamo.clone(), tables.rate_limits));
         let source_limiter = match settings.source_limits {
@@ -78,7 +91,7 @@ impl Composition {
         Ok(Self {
             attempts: Arc::new(dynamodb::DynamoAttempts::new(dynamo.clone(), tables.attempts)),
             entropy,
-            hasher: Arc::new(hasher),
+            unpeppered,
             mail_queue: Arc::new(SqsMailQueue::new(clients::sqs(&aws), &settings.mail_queue_url)),
             mailer: Arc::new(mailer),
             reset_tokens: Arc::new(dynamodb::DynamoResetTokens::new(
@@ -91,7 +104,8 @@ impl Composition {
             users: Arc::new(dynamodb::DynamoUsers::new(dynamo, tables.users)),
             master: secret(&settings.master_secret),
             shared: settings.compatibility_secret.as_ref().map(secret),
-            services: Mutex::new(None),
+            peppers: settings.peppers.as_ref().map(secret),
+            held: Mutex::new(None),
             settings,
         })
     }
@@ -99,31 +113,60 @@ impl Composition {
     /// The use cases with the secrets of now, fetched if their time is over.
     ///
     /// # Errors
-    /// There is no usable secret: nothing can be signed or checked.
+    /// There is no usable secret: nothing can be signed, checked or hashed.
     pub(crate) async fn services(&self) -> Result<Services> {
-        let mut held = self.services.lock().await;
+        let mut held = self.held.lock().await;
+        let versions = self.versions().await?;
+        if let Some(held) = held.as_ref()
+            && held.versions == versions
+        {
+            return Ok(held.services.clone());
+        }
+        let hasher = self.hasher(&versions, held.as_ref())?;
+        let services = Services {
+            requests: self.auth(&versions, &hasher, &self.source_limiter)?,
+            mails: self.auth(&versions, &hasher, &self.shared_limiter)?,
+        };
+        *held = Some(Held { versions, hasher, services: services.clone() });
+        Ok(services)
+    }
+
+    async fn versions(&self) -> Result<Versions> {
         let shared = match &self.shared {
             Some(secret) => Some(secret.versions().await?),
             None => None,
         };
+        let peppers = match &self.peppers {
+            Some(secret) => Some(Peppers::new(secret.versions().await?)),
+            None => None,
+        };
         let master = self.master.versions().await?;
         let signs_by_current = master.signing() == master.current();
-        let versions = Versions { master, shared, signs_by_current };
-        if let Some((with, services)) = held.as_ref()
-            && *with == versions
-        {
-            return Ok(services.clone());
-        }
-        let services = Services {
-            requests: self.auth(&versions, &self.source_limiter)?,
-            mails: self.auth(&versions, &self.shared_limiter)?,
-        };
-        *held = Some((versions, services.clone()));
-        Ok(services)
+        Ok(Versions { master, shared, peppers, signs_by_current })
     }
 
-    fn auth(&self, versions: &Versions, limiter: &Arc<dyn RateLimiter>) -> Result<Auth> {
-        let Versions { master, shared, signs_by_current } = versions;
+    /// The one that is held goes on while its peppers are the same: it has its threads and their memory.
+    fn hasher(&self, versions: &Versions, held: Option<&Held>) -> Result<Arc<dyn PasswordHasher>> {
+        if let Some(hasher) = &self.unpeppered {
+            return Ok(Arc::clone(hasher));
+        }
+        if let Some(held) = held.filter(|held| held.versions.peppers == versions.peppers) {
+            return Ok(Arc::clone(&held.hasher));
+        }
+        let mut settings = self.settings.hashing.clone();
+        if let Some(peppers) = &versions.peppers {
+            peppers.apply(&mut settings).context("AUTH_PEPPERS_ARN")?;
+        }
+        hasher(settings, &self.entropy)
+    }
+
+    fn auth(
+        &self,
+        versions: &Versions,
+        hasher: &Arc<dyn PasswordHasher>,
+        limiter: &Arc<dyn RateLimiter>,
+    ) -> Result<Auth> {
+        let Versions { master, shared, signs_by_current, .. } = versions;
         let current = MasterSecret::new(master.current())?;
         let previous = master.previous().map(MasterSecret::new).transpose()?;
         let (signing, other) = match previous {
@@ -141,7 +184,7 @@ impl Composition {
             compatibility_issuer: compatibility_issuer(master, shared.as_ref())?,
             entropy: Arc::clone(&self.entropy),
             events: Arc::new(TracingEvents::new()),
-            hasher: Arc::clone(&self.hasher),
+            hasher: Arc::clone(hasher),
             limiter: Arc::clone(limiter),
             mail_queue: Arc::clone(&self.mail_queue),
             mailer: Arc::clone(&self.mailer),
@@ -173,6 +216,15 @@ impl Composition {
         }
         settings
     }
+}
+
+fn hasher(
+    settings: Argon2idSettings,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Arc<dyn PasswordHasher>> {
+    let hasher = Argon2idHasher::new(settings, Arc::clone(entropy))
+        .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE, AUTH_PEPPERS_ARN")?;
+    Ok(Arc::new(hasher))
 }
 
 /// Whoever shares the second secret must not thereby hold the first, from which every key comes.

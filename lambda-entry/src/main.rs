@@ -20,6 +20,7 @@
 //! | `AUTH_COMPATIBILITY_TOKEN_SECONDS` | `604800` | life of that token, 60 s to a year |
 //! | `AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET` | | the shared secret itself, for tests: whoever may see the function's settings sees it |
 //! | `AUTH_DANGER_PLAIN_MASTER_SECRET` | | the master secret itself, likewise |
+//! | `AUTH_DANGER_PLAIN_PEPPERS` | | the peppers themselves, likewise |
 //! | `AUTH_EMAIL_VERIFICATION` | `not-asked` | whether who signs up confirms the address: `asked` mails a link, `required` lets nobody log in before it is used |
 //! | `AUTH_HASH_QUEUE` | `32` | passwords that may wait to be hashed; beyond them the answer is 503 |
 //! | `AUTH_HASH_THREADS` | cores | threads that hash passwords, 19 MiB each |
@@ -30,12 +31,13 @@
 //! | `AUTH_MAIL_QUEUE_URL` | required | the SQS queue of mail jobs |
 //! | `AUTH_MAIL_REPLY_TO` | | address that answers to mails go to |
 //! | `AUTH_MASTER_SECRET_ARN` | required | the master secret in Secrets Manager: its bytes as they stand, at least 32 |
+//! | `AUTH_PEPPERS_ARN` | | secret whose keys go into every password hash: `id:key`, the key 32 bytes or more in base64; the first is hashed with, others after commas are of older hashes. Lost, it locks out everybody who has not reset the password |
 //! | `AUTH_REGISTRATION` | `open` | `private`: a sign-up is answered alike whether or not the address is taken; needs `AUTH_EMAIL_VERIFICATION=required` |
 //! | `AUTH_REQUEST_SECONDS` | `20` | time for one request, 1 to 890 s; less when the invocation ends before |
 //! | `AUTH_SECRET_CACHE_SECONDS` | `300` | how long a fetched secret is good before it is asked for again |
 //! | `AUTH_SERVICE_NAME` | required | what mails call this service |
 //! | `AUTH_SES_CONFIGURATION_SET` | | configuration set of mails |
-//! | `AUTH_SOURCE_LIMITS` | `instance` | where limits by source are counted: `instance`, or `dynamodb` for one write more a request. Mail caps are always in DynamoDB |
+//! | `AUTH_SOURCE_LIMITS` | `instance` | where limits on requests are counted: `instance`, or `dynamodb` for one write more a request and without limits for everybody together. Mail caps are always in DynamoDB |
 //! | `AUTH_STRICT_TOKENS` | `off` | `on`: each token check reads the account, so that a reset ends access tokens at once; while rows are kept under addresses that are not canonical, their owners' tokens are then refused. `session`: it reads session and account, so that a logout does, too |
 //! | `AUTH_SUPPORT_CONTACT` | | whom mails name to somebody who lost an account: an address or a page |
 //! | `AUTH_TABLE_PREFIX` | `alcolook-` | in front of the names of tables |
@@ -47,6 +49,7 @@ compile_error!("the router and the runtime catch panics: build with panic = \"un
 
 mod compose;
 mod http_event;
+mod peppers;
 mod secret;
 mod service;
 mod settings;

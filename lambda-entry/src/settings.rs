@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) mail_queue_url: String,
     pub(crate) mail_reply_to: Option<Email>,
     pub(crate) master_secret: SecretSetting,
+    pub(crate) peppers: Option<SecretSetting>,
     pub(crate) registration: RegistrationMode,
     pub(crate) secret_life: Duration,
     pub(crate) service_name: String,
@@ -104,7 +105,7 @@ impl Settings {
         if aws.deadline > http.use_case_timeout {
             reader.complain("AUTH_AWS_DEADLINE_MS", "is more than AUTH_REQUEST_SECONDS");
         }
-        let [master_secret, compatibility_secret] = secrets(reader);
+        let [master_secret, compatibility_secret, peppers] = secrets(reader);
         let (registration, email_verification) = signing_up(reader);
         let hashing = hashing(reader);
         let configuration_set =
@@ -146,6 +147,7 @@ impl Settings {
             mail_queue_url: mail_queue_url?,
             mail_reply_to,
             master_secret: master_secret?,
+            peppers,
             registration,
             secret_life: Duration::from_secs(secret_life),
             service_name: service_name?,
@@ -225,8 +227,8 @@ fn hashing(reader: &mut Reader) -> Argon2idSettings {
     hashing
 }
 
-/// The master secret and the shared one. Whoever holds the second must not thereby hold the first.
-fn secrets(reader: &mut Reader) -> [Option<SecretSetting>; 2] {
+/// The master secret, the shared one and the peppers. Whoever holds one must not thereby hold another.
+fn secrets(reader: &mut Reader) -> [Option<SecretSetting>; 3] {
     let before = reader.problems.len();
     let master = secret(reader, "AUTH_MASTER_SECRET_ARN", "AUTH_DANGER_PLAIN_MASTER_SECRET");
     if master.is_none() && reader.problems.len() == before {
@@ -234,12 +236,16 @@ fn secrets(reader: &mut Reader) -> [Option<SecretSetting>; 2] {
     }
     let shared =
         secret(reader, "AUTH_COMPATIBILITY_SECRET_ARN", "AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET");
-    if let (Some(master), Some(shared)) = (&master, &shared)
-        && master.place == shared.place
-    {
-        reader.complain(shared.variable, "is the same secret as the master secret");
+    let peppers = secret(reader, "AUTH_PEPPERS_ARN", "AUTH_DANGER_PLAIN_PEPPERS");
+    for (one, others) in [(&shared, [&master, &None]), (&peppers, [&master, &shared])] {
+        let same = |one: &&SecretSetting| {
+            others.iter().copied().flatten().any(|other| other.place == one.place)
+        };
+        if let Some(one) = one.as_ref().filter(same) {
+            reader.complain(one.variable, "is the same secret as another");
+        }
     }
-    [master, shared]
+    [master, shared, peppers]
 }
 
 /// One secret, in at most one place.
@@ -497,6 +503,7 @@ mod tests {
             ("AUTH_COMPATIBILITY_TOKEN_SECONDS", "59"),
             ("AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET", &short),
             ("AUTH_DANGER_PLAIN_MASTER_SECRET", same),
+            ("AUTH_DANGER_PLAIN_PEPPERS", &short),
             ("AUTH_EMAIL_VERIFICATION", "on"),
             ("AUTH_HASH_QUEUE", "-1"),
             ("AUTH_HASH_THREADS", "0"),
@@ -505,6 +512,7 @@ mod tests {
             ("AUTH_MAIL_FROM", "Example <noreply@example.com>"),
             ("AUTH_MAIL_QUEUE_URL", "mail"),
             ("AUTH_MAIL_REPLY_TO", "nobody"),
+            ("AUTH_PEPPERS_ARN", MASTER),
             ("AUTH_REGISTRATION", "closed"),
             ("AUTH_REGISTRATION", "private"),
             ("AUTH_REQUEST_SECONDS", "1e3"),

@@ -64,6 +64,7 @@ impl Stack {
                 ("EmailVerification", "required"),
                 ("MailReplyTo", "help@a.example"),
                 ("ManageApiGatewayAccount", "on"),
+                ("PeppersArn", "arn:aws:secretsmanager:us-east-1:123456789012:secret:peppers"),
                 ("Registration", "private"),
                 ("SesConfigurationSet", "mails"),
                 ("SesIdentity", "a.example"),
@@ -572,6 +573,7 @@ fn an_option_adds_the_permission_that_it_needs_alone() {
         added("AuthRole"),
         [
             "dynamodb:UpdateItem RateLimitsTable",
+            "secretsmanager:GetSecretValue arn:aws:secretsmanager:us-east-1:123456789012:secret:peppers",
             "secretsmanager:GetSecretValue arn:aws:secretsmanager:us-east-1:123456789012:secret:shared",
             "xray:PutTelemetryRecords *",
             "xray:PutTraceSegments *",
@@ -659,7 +661,7 @@ fn each_function_has_a_role_that_only_lambda_may_take() {
 // ---------------------------------------------------------------- functions
 
 /// Every variable that the program knows.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 31] = [
     "AUTH_ALLOWED_ORIGINS",
     "AUTH_AUDIENCE",
     "AUTH_AWS_ATTEMPTS",
@@ -670,6 +672,7 @@ const KNOWN: [&str; 29] = [
     "AUTH_COMPATIBILITY_TOKEN_SECONDS",
     "AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET",
     "AUTH_DANGER_PLAIN_MASTER_SECRET",
+    "AUTH_DANGER_PLAIN_PEPPERS",
     "AUTH_EMAIL_VERIFICATION",
     "AUTH_HASH_QUEUE",
     "AUTH_HASH_THREADS",
@@ -680,6 +683,7 @@ const KNOWN: [&str; 29] = [
     "AUTH_MAIL_QUEUE_URL",
     "AUTH_MAIL_REPLY_TO",
     "AUTH_MASTER_SECRET_ARN",
+    "AUTH_PEPPERS_ARN",
     "AUTH_REGISTRATION",
     "AUTH_REQUEST_SECONDS",
     "AUTH_SECRET_CACHE_SECONDS",
@@ -726,7 +730,9 @@ fn both_functions_have_the_same_settings_where_both_have_them() {
         assert_eq!(http.get(name), Some(value), "{name}");
     }
     let only_http: Vec<_> = http.keys().filter(|name| !mail.contains_key(*name)).collect();
-    assert!(only_http.contains(&&"AUTH_COMPATIBILITY_SECRET_ARN".to_owned()), "{only_http:?}");
+    for name in ["AUTH_COMPATIBILITY_SECRET_ARN", "AUTH_PEPPERS_ARN"] {
+        assert!(only_http.contains(&&name.to_owned()), "{only_http:?}");
+    }
 }
 
 #[test]

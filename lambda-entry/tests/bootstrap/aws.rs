@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -21,6 +22,8 @@ pub(crate) struct Aws {
 struct Calls {
     secrets: HashMap<String, Vec<String>>,
     secrets_are_down: bool,
+    /// Of every version: seconds since the epoch.
+    created_at: u64,
     secrets_fetched: usize,
     queued: Vec<Value>,
     mails: Vec<Value>,
@@ -46,6 +49,12 @@ impl Aws {
             .entry(arn.to_owned())
             .or_default()
             .push(value.to_owned());
+    }
+
+    /// From now on every version of a secret is said to be of now.
+    pub(crate) fn make_secrets_new(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        self.state.lock().unwrap().created_at = now.as_secs();
     }
 
     pub(crate) fn set_secrets_down(&self, down: bool) {
@@ -115,6 +124,7 @@ impl Calls {
             "VersionId": format!("version-{index}"),
             "SecretString": versions[index],
             "VersionStages": [call["VersionStage"]],
+            "CreatedDate": self.created_at,
         });
         answer.to_string().into_response()
     }

@@ -1,9 +1,10 @@
 //! The secrets: never started without, never with an empty one, and changed while the program runs.
 
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use serde_json::json;
 
 use crate::gateway::{Answer, Gateway, sqs};
-use crate::world::{MASTER, MASTER_ARN, PASSWORD, SHARED, SHARED_ARN, World, kept};
+use crate::world::{MASTER, MASTER_ARN, PASSWORD, PEPPERS_ARN, SHARED, SHARED_ARN, World, kept};
 
 /// 32 bytes that are random enough for a test.
 fn secret(name: &str) -> String {
@@ -131,4 +132,84 @@ async fn plain_secrets_serve_and_are_warned_of() {
     let output = world.instance.stop().await;
     assert!(output.contains("AUTH_DANGER_PLAIN_MASTER_SECRET"), "{output}");
     assert!(!output.contains("plain-canary"), "{output}");
+}
+
+/// A pepper as the secret holds it.
+fn pepper(id: &str) -> String {
+    format!("{id}:{}", Base64::encode_string(&[id.as_bytes()[0]; 32]))
+}
+
+async fn peppered(peppers: &str) -> World {
+    let changes = [("AUTH_PEPPERS_ARN", PEPPERS_ARN), ("AUTH_SECRET_CACHE_SECONDS", "0")];
+    World::prepared(&changes, |aws| {
+        aws.rotate_secret(MASTER_ARN, MASTER);
+        aws.rotate_secret(SHARED_ARN, SHARED);
+        aws.rotate_secret(PEPPERS_ARN, peppers);
+    })
+    .await
+}
+
+/// Whether the one account's hash names this pepper.
+async fn is_peppered_by(world: &World, id: &str) -> bool {
+    let row = world.user("ann@example.com").await;
+    let named = format!(",keyid={}$", Base64Unpadded::encode_string(id.as_bytes()));
+    row["password_hash"].as_str().unwrap().contains(&named)
+}
+
+#[tokio::test]
+async fn a_pepper_goes_into_each_hash_and_a_change_of_it_reaches_a_hash_at_its_next_login() {
+    let world = peppered(&pepper("a")).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    assert!(is_peppered_by(&world, "a").await);
+
+    // Two changes, the second of which takes the first version from AWSPREVIOUS.
+    world.aws.rotate_secret(PEPPERS_ARN, &format!("{},{}", pepper("b"), pepper("a")));
+    let third = format!("{},{},{}", pepper("c"), pepper("b"), pepper("a"));
+    world.aws.rotate_secret(PEPPERS_ARN, &third);
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    assert!(is_peppered_by(&world, "c").await);
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    assert_eq!(world.login("ann@example.com", "a wrong password").await.status, 401);
+}
+
+#[tokio::test]
+async fn until_every_instance_knows_a_new_pepper_hashes_are_made_with_the_one_before() {
+    let world = World::prepared(&[("AUTH_PEPPERS_ARN", PEPPERS_ARN)], |aws| {
+        aws.rotate_secret(MASTER_ARN, MASTER);
+        aws.rotate_secret(SHARED_ARN, SHARED);
+        aws.rotate_secret(PEPPERS_ARN, &pepper("a"));
+        aws.rotate_secret(PEPPERS_ARN, &format!("{},{}", pepper("b"), pepper("a")));
+        aws.make_secrets_new();
+    })
+    .await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    assert!(is_peppered_by(&world, "a").await);
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    assert!(is_peppered_by(&world, "a").await);
+}
+
+#[tokio::test]
+async fn a_pepper_that_is_lost_is_an_error_and_no_wrong_password_and_back_it_lets_in() {
+    let mut world = peppered(&pepper("a")).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    world.aws.rotate_secret(PEPPERS_ARN, &pepper("b"));
+    world.aws.rotate_secret(PEPPERS_ARN, &pepper("c"));
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 500);
+    world.aws.rotate_secret(PEPPERS_ARN, &format!("{},{}", pepper("c"), pepper("a")));
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    let output = world.instance.stop().await;
+    assert!(output.contains("pepper a"), "the log names it: {output}");
+}
+
+#[tokio::test]
+async fn what_is_no_pepper_hashes_nothing_and_is_not_shown() {
+    let key = Base64::encode_string(&[7; 32]);
+    for peppers in [key.clone(), format!("a:{key},a:{}", Base64::encode_string(&[8; 32]))] {
+        let mut world = peppered(&peppers).await;
+        assert_eq!(world.register("ann@example.com").await.code(), (503, "unavailable"));
+        assert_eq!(world.rows("users").await, Vec::<serde_json::Value>::new());
+        let output = world.instance.stop().await;
+        assert!(output.contains("AUTH_PEPPERS_ARN"), "{output}");
+        assert!(!output.contains(&key), "{output}");
+    }
 }

@@ -14,6 +14,8 @@ pub(crate) const MASTER_ARN: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:master-AbCdEf";
 pub(crate) const SHARED_ARN: &str =
     "arn:aws:secretsmanager:us-east-1:123456789012:secret:shared-GhIjKl";
+pub(crate) const PEPPERS_ARN: &str =
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:peppers-MnOpQr";
 pub(crate) const MASTER: &str = "M4ster-Canary-3fQ9zLw7TtKx0PvB5nRs2Yd8";
 pub(crate) const SHARED: &str = "Sh4red-Canary-8uJm1XcE6hWq4GaZ7oVi0Ny5";
 pub(crate) const ACCESS_KEY: &str = "AccessKeyCanary/9Kd3mQ7xWv";
