@@ -27,8 +27,8 @@ const NOTICE_DELAY_SECONDS: i32 = 5;
 /// The queue is a standard one. A FIFO queue would put the order of jobs above their safety: one that
 /// fails would hold up all behind it, and order is nothing that the jobs need.
 ///
-/// Each job is one message of the same shape ([`MailJob::to_json`]), which holds the address and no
-/// secret. Errors are those of the call: `Throttled`, `Unavailable` (also where it is not known whether SQS
+/// Each job is one message of the same shape ([`MailJob::to_json`]), which holds the address; of
+/// secrets a private sign-up's alone holds one, the hash of its password. Errors are those of the call: `Throttled`, `Unavailable` (also where it is not known whether SQS
 /// took the message), `Rejected` (no such queue, access denied).
 pub struct SqsMailQueue {
     client: Client,

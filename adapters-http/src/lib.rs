@@ -4,12 +4,12 @@
 //! | call | body | answer |
 //! |---|---|---|
 //! | `POST /auth/register` | `email`, `password`, `name` | 201 `message`, `user_id`, `email`, `name` |
-//! | `POST /auth/login` | `email`, `password` | 200 `message`, `user_id`, `email`, `name`, `token`, `access_token`, `token_type`, `expires_in` (seconds), `refresh_token` |
+//! | `POST /auth/login` | `email`, `password`; `device_token` if there is one | 200 `message`, `user_id`, `email`, `name`, `token`, `access_token`, `token_type`, `expires_in` (seconds), `refresh_token`, `device_token` |
 //! | `POST /auth/refresh` | `refresh_token` | 200 `message`, `token`, `access_token`, `token_type`, `expires_in`, `refresh_token` |
 //! | `POST /auth/logout` | `refresh_token` | 200 `message` |
 //! | `POST /auth/forgot-password`, `/auth/forgotpassword` | `email` | 200 `message`, whether or not there is an account |
-//! | `POST /auth/reset-password` | `token`, `new_password` | 200 `message` |
-//! | `POST /auth/change-password` (bearer) | `current_password`, `new_password` | 200 `message`, `token`, `access_token`, `token_type`, `expires_in`; all other sessions are over |
+//! | `POST /auth/reset-password` | `token`, `new_password` | 200 `message`, `device_token` |
+//! | `POST /auth/change-password` (bearer) | `current_password`, `new_password` | 200 `message`, `token`, `access_token`, `token_type`, `expires_in`, `device_token`; all other sessions are over |
 //! | `POST /auth/verify-email` | `token` | 200 `message` |
 //! | `POST /auth/verify-email/resend` | `email` | 202 `message`, whether or not there is an account |
 //! | `POST /auth/change-email` (bearer) | `new_email`, `current_password` | 202 `message`, whether or not the address is free |
@@ -24,6 +24,8 @@
 //!
 //! A bearer sends his access token as `Authorization: Bearer`. Where sign-up is private, `register`
 //! answers 202 `message` to everybody.
+//!
+//! A `device_token` that is not good counts as none.
 //!
 //! A body is a JSON object of strings, of these fields and no others, of at most 16 KiB. A refusal is
 //! `application/problem+json` (RFC 9457) with a stable `code`, and with the sentence again as `error`,

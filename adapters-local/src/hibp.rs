@@ -27,8 +27,8 @@ pub use self::settings::{HibpSettings, HibpSettingsError};
 /// Asks Have I Been Pwned, or a mirror of it, whether a password leaked: the range API of
 /// [Pwned Passwords](https://haveibeenpwned.com/API/v3#PwnedPasswords).
 ///
-/// **What leaves the process**: the first five hex digits of the password's SHA-1, which every password
-/// in a million shares, the user agent, and this machine's address. The answer is padded
+/// **What leaves the process**: the first five hex digits of the password's SHA-1, which about one
+/// password in a million has in common with it, the user agent, and this machine's address. The answer is padded
 /// (`Add-Padding`), so that its length does not tell a listener which five digits were asked. Whether the
 /// password is among those of the answer is decided here.
 ///

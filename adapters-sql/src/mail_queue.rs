@@ -88,8 +88,8 @@ impl SqlMailQueue {
         Self { store, clock }
     }
 
-    /// A worker that is woken by what this queue and its clones take, and looks each second for what others
-    /// took. It is to be [run](SqlMailWorker::run).
+    /// A worker that looks twice a second for what was queued here or anywhere else: woken by a request, it
+    /// would show by its work whether that had a mail to send. It is to be [run](SqlMailWorker::run).
     pub fn worker(&self) -> SqlMailWorker {
         SqlMailWorker { queue: self.clone() }
     }

@@ -10,7 +10,7 @@ pub struct RequestContext {
     pub source: Option<IpAddr>,
     /// The language of mails that this request causes.
     pub locale: Locale,
-    /// What an earlier login gave the client to be known again by. One that was not issued here or is no
+    /// What an earlier login, reset or change of password gave the client to be known again by. One that was not issued here or is no
     /// longer good is as good as none.
     pub device: Option<DeviceToken>,
     /// What the client calls itself, to be shown in the list of sessions.

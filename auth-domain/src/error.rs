@@ -130,7 +130,7 @@ error_codes! {
     LinkInvalid = "link_invalid",
     /// The name is not one.
     NameInvalid = "name_invalid",
-    /// More logins at once than the machine can hash.
+    /// More passwords at once than the machine can hash.
     Overloaded = "overloaded",
     /// The password is known to have leaked.
     PasswordBreached = "password_breached",
@@ -150,7 +150,7 @@ error_codes! {
     PasswordTooShort = "password_too_short",
     /// The current password is wrong.
     PasswordWrong = "password_wrong",
-    /// Too many requests from one source, or for one account.
+    /// Too many requests from one source, for one account, or from everybody together.
     RateLimited = "rate_limited",
     /// The password, or a login just now, is needed.
     RecentLoginNeeded = "recent_login_needed",

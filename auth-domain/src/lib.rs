@@ -15,7 +15,7 @@
 //! | confirm an address | [`Auth::verify_email`], [`Auth::request_verification`] | a signed link, for this address and version alone |
 //! | another password | [`Auth::change_password`] | the session that asks goes on, all others end at once |
 //! | another address | [`Auth::request_email_change`], [`Auth::confirm_email_change`] | moved whole by who reads the new address; the old one is told |
-//! | leave | [`Auth::delete_account`] | no login, session or link of the account works, and nothing of it is kept |
+//! | leave | [`Auth::delete_account`] | no login, session or link of the account works, and its row, sessions and links are gone |
 //! | operate | [`Auth::admin`] | disable, enable, end sessions, force a change of password, delete, look up |
 //! | forget | [`Auth::request_password_reset`] | the request does the same for every address |
 //! | mail | [`Auth::deliver`] | the worker's half: twice, late and out of order are harmless |

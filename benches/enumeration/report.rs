@@ -68,7 +68,7 @@ impl Finding {
         let names: Vec<_> = self.group.states.iter().map(|state| state.name).collect();
         let [time, cpu, until_idle] = [&self.by_time, &self.by_cpu, &self.by_cpu_until_idle]
             .map(|some| worst(some).map(ToString::to_string).unwrap_or_default());
-        let (title, names, rounds) = (self.group.title, names.join(", "), self.rounds);
+        let (title, names, rounds) = (self.group.title, names.join("; "), self.rounds);
         format!("| {title} | {names} | {rounds} | {time} | {cpu} | {until_idle} |\n")
     }
 

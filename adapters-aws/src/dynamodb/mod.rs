@@ -25,7 +25,7 @@
 //! |---|---|---|---|
 //! | register, also when taken | 1 | 0 | 1, and 1 for the index if it is new |
 //! | login | attempt, user, session, clear, last login, sessions | 2 | 4, and 1 once for an old hash |
-//! | login that is refused | attempt, user | 1 | 1 |
+//! | login that is refused | attempt, user | 1 | 1, and 1 for an outdated device token |
 //! | refresh | session, user | 1 | 1 |
 //! | refresh with a spent token | session, its end | 0 | 2 |
 //! | logout | session | 0 | 1 |

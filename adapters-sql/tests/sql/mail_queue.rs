@@ -92,7 +92,7 @@ async fn what_is_queued_outlives_the_process_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_worker_is_woken_by_what_its_process_queues() {
+async fn a_worker_sends_what_its_process_queues_while_it_runs() {
     for database in Database::each().await {
         let (world, queue) = world(&database.store).await;
         let (_stop, _worker) = run(queue.worker(), &world);

@@ -30,8 +30,9 @@ pub struct RegisterRequest {
 pub enum Registration {
     /// The account is made.
     Made(Registered),
-    /// Whether it is made is said only by a mail to the address, since
-    /// [`RegistrationMode::Private`] is chosen.
+    /// A job is queued, since [`RegistrationMode::Private`] is chosen. [`Auth::deliver`] makes the account if the
+    /// address is free, and only its mail to the address tells; until the link in that is used nobody logs in.
+    /// Show "look at your mail", and offer [`Auth::request_verification`] to whom none comes.
     Mailed,
 }
 
@@ -120,8 +121,8 @@ impl Auth {
     /// owner asks for another mail.
     ///
     /// # Errors
-    /// [`RegisterError`]. After [`RegisterError::Port`] the account may exist, or come to: logging in
-    /// tells.
+    /// [`RegisterError`]. After [`RegisterError::Port`] the account may exist, or come to: in an open
+    /// registration logging in tells; in a private one sign up again.
     pub async fn register(
         &self,
         request: RegisterRequest,
