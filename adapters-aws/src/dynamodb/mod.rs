@@ -32,6 +32,7 @@
 //! | list of sessions | session, user, sessions | 3 | 0 |
 //! | end of all sessions | session, user, user, sessions | 3 | 1, and 1 for each |
 //! | forgot, the worker's half | user, newest, put | 2 | 1, and 1 for each cap |
+//! | notice of a change, the worker's half | user | 1 | 2: its job, and the cap of its address |
 //! | reset | newest, user, consume, user, clear, sessions | 3 | 3, and 1 for each session |
 //! | change of password | session, user, attempt, clear, user, session, sessions | 3 | 4, and 1 for each other session |
 //! | change of address, the link | user, new address, user, the move, sessions, links, clear | 5 | 5, 2 for the index, and 1 for each session and link |

@@ -229,6 +229,8 @@ async fn a_reset_costs_three_reads_and_three_writes_and_one_for_each_session() {
     let (price, outcome) = world.price_of(world.reset(&token)).await;
     outcome.unwrap();
     assert_eq!(price, Price(3.0, 3.0, 6));
+    let (price, _) = world.price_of(world.testing.deliver_mail()).await;
+    assert_eq!(price, Price(1.0, 2.0, 3), "of the notice");
     let (price, outcome) = world.price_of(world.reset(&token)).await;
     outcome.unwrap_err();
     assert_eq!(price, Price(1.0, 0.0, 1), "of a link that was used");
