@@ -10,8 +10,8 @@ use crate::Timestamp;
 ///
 /// A tenth of the attempts in a row is kept for clients that proved the account's present password before,
 /// and present a [`DeviceToken`](crate::DeviceToken) for it, with waits of their own: what strangers try
-/// keeps none of them out, and what they are let in for by these does not forget what strangers tried. While
-/// their own are used up, or wait, they are counted as strangers.
+/// keeps none of them out, and no success of theirs forgets what strangers tried. While their own are used
+/// up, or wait, they are counted with strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptPolicy {

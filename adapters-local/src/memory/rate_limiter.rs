@@ -122,9 +122,11 @@ impl RateLimiter for MemoryRateLimiter {
         self.sweep_at_times();
         let decision = self.counted(limit).hit(key, now);
         Ok(match decision {
-            // Nobody waits longer than a period, but for what a caller who read the clock before him came late;
-            // unless the clock was set back since he was counted.
-            RateDecision::Deny { retry_after } if retry_after > limit.period.saturating_mul(2) => {
+            // Nobody waits longer than a period, and for one hit more where callers come in another order than
+            // they read the clock; unless the clock was set back since he was counted.
+            RateDecision::Deny { retry_after }
+                if retry_after > limit.period.saturating_add(limit.period / limit.burst.get()) =>
+            {
                 locked(&self.limits).remove(&limit);
                 self.counted(limit).hit(key, now)
             }
@@ -164,6 +166,19 @@ mod tests {
             limiter.hit(LimitKey::from_bytes(key), limit, now).await.unwrap();
         }
         assert!(limiter.counted(limit).governor.len() <= HITS_BETWEEN_SWEEPS + 1_000);
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_by_little_more_than_a_period_is_noticed() {
+        let limiter = MemoryRateLimiter::new();
+        let limit = RateLimit::new(5, Duration::from_hours(1));
+        let key = LimitKey::from_bytes([1; 32]);
+        let noon = Timestamp::from_seconds(1_700_000_000);
+        for _ in 0..6 {
+            limiter.hit(key, limit, noon).await.unwrap();
+        }
+        let earlier = noon - Duration::from_mins(61);
+        assert_eq!(limiter.hit(key, limit, earlier).await.unwrap(), RateDecision::Allow);
     }
 
     #[tokio::test]

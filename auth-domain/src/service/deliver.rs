@@ -105,6 +105,9 @@ struct Change {
 /// What a deletion leads to: no later version, and no session that outlives it.
 const LAST: CredentialVersion = CredentialVersion::new(u64::MAX);
 
+/// How long a queue keeps trying (`adapters-sql`, and the template of `deploy`).
+const LONGEST_IN_A_QUEUE: Duration = Duration::from_hours(4 * 24);
+
 /// A change that is not seen by then was never made: its request ended between queueing the notice and
 /// writing.
 const NOTICE_PATIENCE: Duration = Duration::from_mins(10);
@@ -296,8 +299,17 @@ impl Auth {
     }
 
     /// A notice is capped by address alone. By a cap for everybody, whoever takes an account over could keep
-    /// its owner from being told, by changes in accounts of his own.
-    async fn may_tell(&self, notice: &Notice<'_>, subject: Subject) -> Result<bool, PortError> {
+    /// its owner from being told, by changes in accounts of his own. Nor does a limiter that is down keep it
+    /// back: nobody guesses by being told.
+    async fn may_tell(&self, notice: &Notice<'_>, subject: Subject) -> bool {
+        self.is_below_cap(notice, subject).await.unwrap_or_else(|fault| {
+            self.record_fault(subject, &fault);
+            self.record(subject, EventKind::LimitsUnavailable);
+            true
+        })
+    }
+
+    async fn is_below_cap(&self, notice: &Notice<'_>, subject: Subject) -> Result<bool, PortError> {
         let Notice { kind, email, user_id, change } = *notice;
         let job = format!("{user_id} {} {}", change.version.get(), change.at.as_micros());
         Ok(!self.is_first_run(kind, email, &job, subject).await?
@@ -312,7 +324,7 @@ impl Auth {
         subject: Subject,
     ) -> Result<bool, PortError> {
         let job = format!("{kind} {job} {}", email.as_str());
-        let once = RateLimit::new(1, self.settings().verification_link_life);
+        let once = RateLimit::new(1, LONGEST_IN_A_QUEUE);
         let answer = self.hit(self.limit_key("mail-job", &job), Some(once), subject).await?;
         Ok(answer == RateDecision::Allow)
     }
@@ -471,7 +483,7 @@ impl Auth {
         content: impl FnOnce() -> MailContent,
         subject: Subject,
     ) -> Result<Delivery, DeliveryError> {
-        if !self.may_tell(&notice, subject).await? {
+        if !self.may_tell(&notice, subject).await {
             return Ok(Delivery::Skipped(SkipReason::MailCap));
         }
         self.send(notice.email, content()).await

@@ -175,9 +175,9 @@ impl Auth {
     }
 
     /// After a success. Who is known then has all of his share again, although he used it up and was let in
-    /// with everybody.
+    /// with everybody; what strangers tried is not forgotten for that.
     pub(super) async fn clear_attempts(&self, Counted { by, own }: Counted, subject: Subject) {
-        for key in by.into_iter().chain(own.filter(|own| by != Some(*own))) {
+        if let Some(key) = own.or(by) {
             self.forget_attempts(key, subject).await;
         }
     }

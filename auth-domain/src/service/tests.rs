@@ -864,6 +864,15 @@ async fn a_notice_is_sent_once_its_change_is_seen() {
 }
 
 #[tokio::test]
+async fn a_notice_is_sent_although_no_limiter_answers() {
+    let mut world = World::new();
+    world.finds(|| Ok(Some(User { credential_version: CredentialVersion::new(4), ..user() })));
+    world.limiter.expect_hit().once().returning(|_, _, _| Err(down("rate_limiter.hit")));
+    world.mailer.expect_send().once().returning(|_| Ok(()));
+    assert_eq!(delivered(&world.auth(), &notice(NOW)).await, Ok(Delivery::Sent));
+}
+
+#[tokio::test]
 async fn of_two_calls_that_race_to_one_version_the_one_that_changed_it_is_told_of() {
     let version = CredentialVersion::new(4);
     let changed = move || Ok(Some(User { credential_version: version, ..user() }));
