@@ -112,8 +112,10 @@ impl Composition {
 
     /// The use cases with the secrets of now, fetched if their time is over.
     ///
+    /// Secrets that cannot be used leave the older ones in use, with an error in the log.
+    ///
     /// # Errors
-    /// There is no usable secret: nothing can be signed, checked or hashed.
+    /// There never were usable secrets: nothing can be signed, checked or hashed.
     pub(crate) async fn services(&self) -> Result<Services> {
         let mut held = self.held.lock().await;
         let versions = self.versions().await?;
@@ -122,13 +124,23 @@ impl Composition {
         {
             return Ok(held.services.clone());
         }
-        let hasher = self.hasher(&versions, held.as_ref())?;
+        match (self.put_together(versions, held.as_ref()), held.as_ref()) {
+            (Ok(anew), _) => Ok(held.insert(anew).services.clone()),
+            (Err(error), Some(older)) => {
+                tracing::error!(target: "auth", "older secrets stay in use: {error:#}");
+                Ok(older.services.clone())
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    fn put_together(&self, versions: Versions, held: Option<&Held>) -> Result<Held> {
+        let hasher = self.hasher(&versions, held)?;
         let services = Services {
             requests: self.auth(&versions, &hasher, &self.source_limiter)?,
             mails: self.auth(&versions, &hasher, &self.shared_limiter)?,
         };
-        *held = Some(Held { versions, hasher, services: services.clone() });
-        Ok(services)
+        Ok(Held { versions, hasher, services })
     }
 
     async fn versions(&self) -> Result<Versions> {

@@ -24,16 +24,32 @@ impl Peppers {
         let current = read(self.versions.current()).context("peppers")?;
         // No hash was ever made with what is no pepper.
         let previous = self.versions.previous().map(read).and_then(Result::ok).unwrap_or_default();
-        let known_to_all = if self.hashes_by_current { &current } else { &previous };
-        settings.pepper = known_to_all.first().or(current.first()).cloned();
-        for pepper in current.into_iter().chain(previous) {
-            let is_today = settings.pepper.as_ref() == Some(&pepper);
-            if !is_today && !settings.previous_peppers.contains(&pepper) {
-                settings.previous_peppers.push(pepper);
-            }
+        for pepper in previous.iter().filter(|pepper| !current.contains(pepper)) {
+            let id = pepper.id();
+            tracing::error!(target: "auth", %id, "a pepper is lost with the next change: it is missing in the newest version of AUTH_PEPPERS_ARN");
         }
+        (settings.pepper, settings.previous_peppers) =
+            divided(current, previous, self.hashes_by_current);
         Ok(())
     }
+}
+
+/// What to hash with, and what else to verify with. Where the version that all know cannot be read, the
+/// oldest pepper of the current one is what they know.
+fn divided(
+    current: Vec<Pepper>,
+    previous: Vec<Pepper>,
+    is_known_to_all: bool,
+) -> (Option<Pepper>, Vec<Pepper>) {
+    let today = if is_known_to_all { current.first() } else { previous.first().or(current.last()) };
+    let today = today.cloned();
+    let mut others = Vec::new();
+    for pepper in current.into_iter().chain(previous) {
+        if today.as_ref() != Some(&pepper) && !others.contains(&pepper) {
+            others.push(pepper);
+        }
+    }
+    (today, others)
 }
 
 /// `id:key` of each, with commas between.
@@ -62,10 +78,32 @@ mod tests {
     fn the_first_is_hashed_with_and_the_others_verify() {
         let mut settings = Argon2idSettings::default();
         plain(&format!("b:{KEY},a:{OTHER_KEY}")).apply(&mut settings).unwrap();
-        assert_eq!(settings.pepper.unwrap().id().to_string(), "b");
-        let previous: Vec<_> =
-            settings.previous_peppers.iter().map(|pepper| pepper.id().to_string()).collect();
-        assert_eq!(previous, ["a"]);
+        let pepper = |id: &str, key: &str| Some(format!("{id}:{key}").parse::<Pepper>().unwrap());
+        assert_eq!(settings.pepper, pepper("b", KEY));
+        assert_eq!(settings.previous_peppers, Vec::from_iter(pepper("a", OTHER_KEY)));
+    }
+
+    #[test]
+    fn until_all_know_the_current_version_what_they_know_is_hashed_with_and_all_verify() {
+        let list = |text: &str| -> Vec<Pepper> {
+            text.chars().map(|id| Pepper::new(&id.to_string(), [7; 32]).unwrap()).collect()
+        };
+        let ids = |peppers: &[Pepper]| {
+            peppers.iter().map(|pepper| pepper.id().to_string()).collect::<String>()
+        };
+        for (current, previous, is_known_to_all, expected) in [
+            ("cba", "ba", true, ("c", "ba")),
+            ("cba", "ba", false, ("b", "ca")),
+            ("c", "ba", true, ("c", "ba")),
+            ("c", "ba", false, ("b", "ca")),
+            ("ba", "", true, ("b", "a")),
+            // The previous version was no list of peppers.
+            ("ba", "", false, ("a", "b")),
+        ] {
+            let (today, others) = divided(list(current), list(previous), is_known_to_all);
+            let today = ids(today.as_slice());
+            assert_eq!((&*today, &*ids(&others)), expected, "{current} after {previous}");
+        }
     }
 
     #[test]

@@ -213,3 +213,27 @@ async fn what_is_no_pepper_hashes_nothing_and_is_not_shown() {
         assert!(!output.contains(&key), "{output}");
     }
 }
+
+#[tokio::test]
+async fn peppers_that_cannot_be_read_leave_the_older_ones_in_use() {
+    let mut world = peppered(&pepper("a")).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    world.aws.rotate_secret(PEPPERS_ARN, &format!("{}, {}", pepper("b"), pepper("a")));
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    assert!(is_peppered_by(&world, "a").await);
+    world.aws.rotate_secret(PEPPERS_ARN, &format!("{},{}", pepper("b"), pepper("a")));
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    assert!(is_peppered_by(&world, "b").await);
+    let output = world.instance.stop().await;
+    assert!(output.contains("older secrets stay in use: AUTH_PEPPERS_ARN"), "{output}");
+}
+
+#[tokio::test]
+async fn a_change_that_drops_the_older_pepper_is_told_while_it_can_be_mended() {
+    let mut world = peppered(&pepper("a")).await;
+    assert_eq!(world.register("ann@example.com").await.status, 201);
+    world.aws.rotate_secret(PEPPERS_ARN, &pepper("b"));
+    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    let output = world.instance.stop().await;
+    assert!(output.contains("a pepper is lost with the next change"), "{output}");
+}
