@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use self::context_words::is_made_of;
+use self::context_words::{is_made_of, with_parts, without_marks};
 use self::fold::folded;
 use self::sequence::{is_walk, repeated_piece};
 use crate::{DisplayName, Email, Password};
@@ -20,9 +20,9 @@ use crate::{DisplayName, Email, Password};
 /// ASVS 5.0 6.2.5): a password is refused for being short, long, guessable in itself, or made of the
 /// account's own words. Comparisons with words are of the whole password, after case folding.
 ///
-/// Words of the account are its address, the part before the `@`, the first label of the domain, and its
-/// name. A word of four letters and more is refused with any separators (` .-_+`), and with up to four
-/// digits or one mark after it, but never for being a part of a longer password.
+/// Words of the account are its address, the part before the `@`, the first label of the domain, its name,
+/// and the parts of each. A word of four letters and more is refused with any separators (` .-_+`), and with
+/// up to four digits and two marks after it, but never for being a part of a longer password.
 ///
 /// Characters are those of OpaqueString (RFC 8265 section 4.2), judged in the form that is hashed, so that
 /// Korean in parts, as some systems type it, is whole before it is judged; and but for the code points
@@ -31,7 +31,7 @@ use crate::{DisplayName, Email, Password};
 /// Guessable are the passwords of eight code points and more among the most common ones (some 49,000; ASVS
 /// 5.0 6.2.4 asks for 3,000), walks over the digits, the alphabet or the keyboard, and repetitions. A piece
 /// over and over is judged as the piece alone is, since who guesses the one guesses the other: it must be
-/// as long as a password, and not be common itself.
+/// as long as a password, and not be common itself. So is what ends with one mark or two (`Password123!`).
 #[derive(Clone, Debug)]
 pub struct PasswordPolicy {
     min_code_points: usize,
@@ -51,7 +51,7 @@ pub enum PolicyViolation {
     /// On the blocklist, a short or common piece over and over, or a walk such as `12345678`.
     #[error("the password is among those that are guessed first")]
     Common,
-    /// The service's or the account's own word, or no more than that and up to four digits or one mark.
+    /// The service's or the account's own word, or no more than that and up to four digits and two marks.
     #[error("the password is the name or address of the account or service")]
     ContextWord,
     /// Holds a control character, which some keyboards cannot type again (RFC 8265 section 4.2).
@@ -155,13 +155,14 @@ impl PasswordPolicy {
         let words = own.iter().map(|word| word.as_str());
         words
             .chain(self.context_words.iter().map(String::as_str))
+            .flat_map(with_parts)
             .any(|word| texts.iter().any(|text| is_made_of(text, word)))
     }
 
     fn is_common(&self, [text, piece]: [&str; 2]) -> bool {
         (piece.len() < text.len() && piece.chars().count() < self.min_code_points)
-            || [text, piece].iter().any(|text| {
-                is_walk(text) || self.more_common.contains(*text) || common::is_listed(text)
+            || [text, piece].into_iter().chain(without_marks(text)).any(|text| {
+                is_walk(text) || self.more_common.contains(text) || common::is_listed(text)
             })
     }
 }
@@ -235,6 +236,10 @@ mod tests {
             "hunter2hunter2hunter2hunter2",
             "12341234123412",
             "1QAZ2WSX3edc4rfv",
+            "Password123!",
+            "Welcome1!!",
+            "qwertyuiop#",
+            "hunter2hunter2!",
         ] {
             assert_eq!(check(&policy, text), Err(PolicyViolation::Common), "{text}");
         }
@@ -274,6 +279,9 @@ mod tests {
             "alcolook",
             "AlcoLook2024",
             "alcolookalcolook",
+            "AlcoLook-2024!",
+            "smith2024!!",
+            "Example#2024",
         ] {
             assert_eq!(check(&policy, text), Err(PolicyViolation::ContextWord), "{text}");
         }
