@@ -10,6 +10,7 @@ mod stores;
 #[path = "server/undefended.rs"]
 mod undefended;
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -192,7 +193,8 @@ enum Security {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let is_read = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_read).init();
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
@@ -466,8 +468,13 @@ fn introduce(address: SocketAddr) {
     println!("{}", call("register", register));
     println!("{}", call("login", old));
     println!("{}", call("forgot-password", forgot));
-    println!("\n(set TOKEN to what follows `token=` in the mail that appears here: TOKEN=...");
-    println!(" The link itself leads to a page of yours, which this server does not have.)\n");
+    println!(
+        "\n(Two mails appear here. That of the first line has a token for POST /auth/verify-email, good until"
+    );
+    println!(
+        " the password is reset. Of the one \"Reset your ... password\" set TOKEN to what follows `token=`:"
+    );
+    println!(" TOKEN=... Its link leads to a page of yours, which this server does not have.)\n");
     println!("{}", call("reset-password", reset));
     println!("{}", call("login", new));
     println!("{}   # refused: the old password\n", call("login", old));
@@ -483,7 +490,5 @@ fn introduce_sessions(address: SocketAddr) {
             "curl http://{address}/auth/{path} -H 'Content-Type: application/json' -d \"{{\\\"refresh_token\\\":\\\"$REFRESH\\\"}}\""
         );
     }
-    println!(
-        "\nThe mail that asked to confirm the address has a token for POST /auth/verify-email.\n"
-    );
+    println!();
 }
