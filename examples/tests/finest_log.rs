@@ -20,7 +20,6 @@ use adapters_local::{
 };
 use adapters_sql::{SqlSettings, SqlStore};
 use auth_domain::{Email, EmailVerification, MasterSecret, Ports, RequestContext, Settings};
-use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
@@ -91,7 +90,7 @@ impl Watched {
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let mut secrets = Secrets::default();
-        KEYS.into_iter().flat_map(spellings).for_each(|key| secrets.note(&key));
+        KEYS.into_iter().for_each(|key| secrets.note_key(key));
         Self { testing, address, folder, mails_read: 0, secrets }
     }
 
@@ -217,17 +216,6 @@ fn compose(ports: &mut Ports, settings: &mut Settings, store: SqlStore) {
     ports.users = Arc::new(store);
     settings.master_secret = secret;
     settings.email_verification = EmailVerification::RequireVerified;
-}
-
-/// A key as it is, and as a slip would write it.
-fn spellings(key: &[u8]) -> [String; 5] {
-    [
-        String::from_utf8(key.to_owned()).unwrap(),
-        Base64::encode_string(key),
-        Base64UrlUnpadded::encode_string(key),
-        key.iter().map(|byte| format!("{byte:02x}")).collect(),
-        format!("{key:?}"),
-    ]
 }
 
 impl World for Watched {

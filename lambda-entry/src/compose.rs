@@ -144,16 +144,10 @@ impl Composition {
     }
 
     async fn versions(&self) -> Result<Versions> {
-        let shared = match &self.shared {
-            Some(secret) => Some(secret.versions().await?),
-            None => None,
-        };
-        let peppers = match &self.peppers {
-            Some(secret) => Some(Peppers::new(secret.versions().await?)),
-            None => None,
-        };
+        let shared = versions_of(self.shared.as_ref()).await?;
+        let peppers = versions_of(self.peppers.as_ref()).await?.map(Peppers::new);
         let master = self.master.versions().await?;
-        let signs_by_current = master.signing() == master.current();
+        let signs_by_current = master.is_known_to_all();
         Ok(Versions { master, shared, peppers, signs_by_current })
     }
 
@@ -227,6 +221,13 @@ impl Composition {
             settings.templates = Arc::new(templates);
         }
         settings
+    }
+}
+
+async fn versions_of(secret: Option<&Secret>) -> Result<Option<SecretVersions>> {
+    match secret {
+        Some(secret) => secret.versions().await.map(Some),
+        None => Ok(None),
     }
 }
 

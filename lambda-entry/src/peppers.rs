@@ -6,16 +6,16 @@ use anyhow::{Context, Result};
 use crate::secret::SecretVersions;
 
 /// The secret that holds the peppers, and whether what it says now is what to hash with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Peppers {
     versions: SecretVersions,
-    hashes_by_current: bool,
+    is_known_to_all: bool,
 }
 
 impl Peppers {
     pub(crate) fn new(versions: SecretVersions) -> Self {
-        let hashes_by_current = versions.signing() == versions.current();
-        Self { versions, hashes_by_current }
+        let is_known_to_all = versions.is_known_to_all();
+        Self { versions, is_known_to_all }
     }
 
     /// Hashes are made with the first pepper that every instance knows by now, and verified with all of both
@@ -29,7 +29,7 @@ impl Peppers {
             tracing::error!(target: "auth", %id, "a pepper is lost with the next change: it is missing in the newest version of AUTH_PEPPERS_ARN");
         }
         (settings.pepper, settings.previous_peppers) =
-            divided(current, previous, self.hashes_by_current);
+            divided(current, previous, self.is_known_to_all);
         Ok(())
     }
 }

@@ -68,6 +68,11 @@ impl SecretVersions {
         }
     }
 
+    /// Whether every instance knows the current version by now.
+    pub(crate) fn is_known_to_all(&self) -> bool {
+        self.signing() == self.current()
+    }
+
     /// `None` also if it is the same, stored anew: two keys of one name are none.
     pub(crate) fn previous(&self) -> Option<&[u8]> {
         match self {

@@ -237,13 +237,12 @@ fn secrets(reader: &mut Reader) -> [Option<SecretSetting>; 3] {
     let shared =
         secret(reader, "AUTH_COMPATIBILITY_SECRET_ARN", "AUTH_DANGER_PLAIN_COMPATIBILITY_SECRET");
     let peppers = secret(reader, "AUTH_PEPPERS_ARN", "AUTH_DANGER_PLAIN_PEPPERS");
-    for (one, others) in [(&shared, [&master, &None]), (&peppers, [&master, &shared])] {
-        let same = |one: &&SecretSetting| {
-            others.iter().copied().flatten().any(|other| other.place == one.place)
-        };
-        if let Some(one) = one.as_ref().filter(same) {
-            reader.complain(one.variable, "is the same secret as another");
+    let mut places = Vec::new();
+    for secret in [&master, &shared, &peppers].into_iter().flatten() {
+        if places.contains(&&secret.place) {
+            reader.complain(secret.variable, "is the same secret as another");
         }
+        places.push(&secret.place);
     }
     [master, shared, peppers]
 }

@@ -303,8 +303,7 @@ impl Auth {
     /// back: nobody guesses by being told.
     async fn may_tell(&self, notice: &Notice<'_>, subject: Subject) -> bool {
         self.is_below_cap(notice, subject).await.unwrap_or_else(|fault| {
-            self.record_fault(subject, &fault);
-            self.record(subject, EventKind::LimitsUnavailable);
+            self.record_without(&fault, subject, EventKind::LimitsUnavailable);
             true
         })
     }

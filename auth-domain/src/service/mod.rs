@@ -375,11 +375,15 @@ impl Auth {
         match policy {
             FailurePolicy::Refuse => Err(error),
             FailurePolicy::Allow => {
-                self.record_fault(subject, &error);
-                self.record(subject, recorded);
+                self.record_without(&error, subject, recorded);
                 Ok(())
             }
         }
+    }
+
+    fn record_without(&self, error: &PortError, subject: Subject, recorded: EventKind) {
+        self.record_fault(subject, error);
+        self.record(subject, recorded);
     }
 
     /// The account of an address. One whose row cannot be read is as good as none: it shuts out its

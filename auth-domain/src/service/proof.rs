@@ -189,8 +189,7 @@ impl Auth {
 
     async fn forget_attempts(&self, key: LimitKey, subject: Subject) {
         if let Err(error) = self.ports().attempts.clear(key).await {
-            self.record_fault(subject, &error);
-            self.record(subject, EventKind::AttemptsNotCleared);
+            self.record_without(&error, subject, EventKind::AttemptsNotCleared);
         }
     }
 }

@@ -72,14 +72,6 @@ impl Watched {
     }
 }
 
-/// A setting's key as text and as what it stands for, in each spelling that a slip would write it in.
-fn spellings(bytes: &[u8]) -> Vec<String> {
-    let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let numbers = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-    let raw = String::from_utf8_lossy(bytes).into_owned();
-    vec![Base64::encode_string(bytes), Base64UrlUnpadded::encode_string(bytes), hex, numbers, raw]
-}
-
 #[tokio::test]
 async fn no_secret_of_any_flow_is_in_what_the_server_wrote() {
     let folder = tempfile::tempdir().unwrap();
@@ -102,7 +94,7 @@ async fn no_secret_of_any_flow_is_in_what_the_server_wrote() {
     command.stderr(File::create(&log).unwrap());
     let child = Child::new(Server::with_log(command));
     let mut secrets = Secrets::default();
-    keys.iter().flat_map(|key| spellings(key)).for_each(|key| secrets.note(&key));
+    keys.into_iter().for_each(|key| secrets.note_key(key));
     let mut watched = Watched { child, secrets };
     life::lived(&mut watched).await;
     watched.refusals().await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 
 use crate::life::{Answer, Call};
@@ -25,6 +26,15 @@ impl Secrets {
     pub(crate) fn note(&mut self, secret: &str) {
         let last = secret.rsplit_once('.').map_or(secret, |(_, last)| last);
         self.0.extend([secret, last].map(str::to_owned).into_iter().filter(|part| part.len() > 4));
+    }
+
+    /// Also looks for a key, in each spelling that a slip would write it in.
+    pub(crate) fn note_key(&mut self, key: &[u8]) {
+        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let numbers = key.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        let raw = String::from_utf8_lossy(key).into_owned();
+        let encoded = [Base64::encode_string(key), Base64UrlUnpadded::encode_string(key)];
+        encoded.into_iter().chain([hex, numbers, raw]).for_each(|spelling| self.note(&spelling));
     }
 
     /// Notes what a call sent and was answered. What was refused is not said again.
