@@ -393,8 +393,8 @@ fn link_base(text: Option<&str>, address: SocketAddr) -> Result<LinkBase> {
 fn http_options(arguments: &Arguments) -> Result<HttpOptions> {
     let mut options = HttpOptions::default();
     options.default_locale = match arguments.language {
-        Language::En => Locale::En,
-        Language::Ko => Locale::Ko,
+        Language::En => Locale::EN,
+        Language::Ko => Locale::KO,
     };
     if let Some(trusted_hops) = NonZeroUsize::new(arguments.trusted_hops) {
         options.client_address = ClientAddress::ForwardedFor { trusted_hops };

@@ -116,7 +116,7 @@ async fn a_job_goes_through_a_queue(moto: &Moto) {
         id: JobId::from_bytes([5; 16]),
         email: address.clone(),
         requested_at: Timestamp::from_seconds(1_700_000_000),
-        locale: Locale::Ko,
+        locale: Locale::KO,
     };
     SqsMailQueue::new(client.clone(), url).enqueue(job).await.unwrap();
     let world = testing_with(|_, _| {});

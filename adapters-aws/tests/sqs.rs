@@ -44,7 +44,7 @@ fn reset_job(to: &str) -> MailJob {
         id: JobId::from_bytes([5; 16]),
         email: email(to),
         requested_at: Timestamp::from_seconds(1_700_000_000),
-        locale: Locale::Ko,
+        locale: Locale::KO,
     }
 }
 
@@ -54,13 +54,13 @@ fn changed_job(to: &str) -> MailJob {
         user_id: UserId::from_entropy_bytes([6; 16]),
         credential_version: CredentialVersion::new(1),
         changed_at: Timestamp::from_seconds(1_700_000_000),
-        locale: Locale::En,
+        locale: Locale::EN,
     }
 }
 
 /// One of each kind that tells of a change.
 fn notices() -> [MailJob; 3] {
-    let (user_id, locale) = (UserId::from_entropy_bytes([6; 16]), Locale::En);
+    let (user_id, locale) = (UserId::from_entropy_bytes([6; 16]), Locale::EN);
     let at = Timestamp::from_seconds(1_700_000_000);
     let moved = MailJob::EmailChanged {
         email: email("ann@example.com"),
@@ -80,7 +80,7 @@ fn notices() -> [MailJob; 3] {
 
 /// One of each kind that carries a link.
 fn links() -> [MailJob; 3] {
-    let (requested_at, locale) = (Timestamp::from_seconds(1_700_000_000), Locale::Ko);
+    let (requested_at, locale) = (Timestamp::from_seconds(1_700_000_000), Locale::KO);
     let verify = MailJob::VerifyEmail {
         id: JobId::from_bytes([8; 16]),
         email: email("ann@example.com"),
@@ -345,7 +345,7 @@ async fn a_notice_whose_change_is_not_yet_to_be_seen_stays_in_the_queue() {
         user_id: user.id,
         credential_version: CredentialVersion::new(1),
         changed_at: Timestamp::from_seconds(1_700_000_000),
-        locale: Locale::En,
+        locale: Locale::EN,
     };
     queue(&stub.endpoint, 1).enqueue(job).await.unwrap();
     assert_eq!(kept(&world, &stub.sqs_event(), LONG).await, ["message-0"]);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_domain::{Auth, Claims, Locale, RequestContext, UserAgent};
+use auth_domain::{Auth, Claims, Locale, Messages, RequestContext, UserAgent};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::fields::Fields;
-use crate::language::Sentences;
+use crate::language::{Answer, set_content_language};
 use crate::problem::{self, Problem};
 use crate::{Service, bearer, body};
 
@@ -30,9 +30,10 @@ where
     F: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
     on(method, async move |State(service): State<Service>, request: Request| {
-        let locale = service.options.locale(request.headers());
+        let options = Arc::clone(&service.options);
+        let locale = options.locale(request.headers());
         let outcome = work(Call::read(service, request, locale).await).await;
-        outcome.unwrap_or_else(|problem| problem.in_language(locale))
+        outcome.unwrap_or_else(|problem| problem.in_language(&options.messages, locale))
     })
 }
 
@@ -125,20 +126,22 @@ impl Call {
     pub(crate) fn answer<T: Serialize>(
         &self,
         status: StatusCode,
-        sentences: &Sentences,
+        says: &Answer,
         answer: &T,
     ) -> Response {
-        let message = sentences.in_language(self.context.locale);
-        self.json(status, &WithMessage { message, answer })
+        let (messages, locale) = (&self.service.options.messages, self.context.locale);
+        let message = &*messages.text(locale, says.id(), &[]);
+        let locale = messages.language_of(locale, says.id());
+        json(status, messages, locale, &WithMessage { message, answer })
     }
 
     /// An answer that is nothing but a sentence.
-    pub(crate) fn say(&self, status: StatusCode, sentences: &Sentences) -> Response {
-        self.answer(status, sentences, &Nothing {})
+    pub(crate) fn say(&self, status: StatusCode, says: &Answer) -> Response {
+        self.answer(status, says, &Nothing {})
     }
 
     pub(crate) fn json<T: Serialize>(&self, status: StatusCode, answer: &T) -> Response {
-        json(status, self.context.locale, answer)
+        json(status, &self.service.options.messages, self.context.locale, answer)
     }
 }
 
@@ -153,20 +156,25 @@ struct Nothing {}
 
 #[derive(Serialize)]
 struct WithMessage<'a, T> {
-    message: &'static str,
+    message: &'a str,
     #[serde(flatten)]
     answer: &'a T,
 }
 
 /// An answer as JSON. What is answered here is made of strings and numbers, and always serializes.
-pub(crate) fn json<T: Serialize>(status: StatusCode, locale: Locale, answer: &T) -> Response {
+pub(crate) fn json<T: Serialize>(
+    status: StatusCode,
+    messages: &Messages,
+    locale: Locale,
+    answer: &T,
+) -> Response {
     let Ok(body) = serde_json::to_vec(answer) else {
-        return Problem::of(&problem::INTERNAL_ERROR).in_language(locale);
+        return Problem::of(&problem::INTERNAL_ERROR).in_language(messages, locale);
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(locale.tag()));
+    set_content_language(headers, locale);
     response
 }

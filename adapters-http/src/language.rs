@@ -1,76 +1,102 @@
-use auth_domain::Locale;
+//! What answers say, and in which language. The sentences themselves are in `messages/`.
 
-/// One sentence in every language.
-#[derive(Debug)]
-pub(crate) struct Sentences {
-    pub(crate) en: &'static str,
-    pub(crate) ko: &'static str,
+use std::sync::LazyLock;
+
+use auth_domain::{Locale, Messages, MessagesError};
+use axum::http::{HeaderMap, HeaderValue, header};
+
+static BUILT_IN: LazyLock<Messages> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "files of this crate, which its tests read")]
+    built_in().expect("the files of this crate are Fluent")
+});
+
+/// The sentences that come with this crate, in English (the reference) and Korean, for answers and pages.
+/// [`HttpOptions::messages`](crate::HttpOptions::messages) takes them with another language or wording.
+pub fn messages() -> Messages {
+    BUILT_IN.clone()
 }
 
-impl Sentences {
-    pub(crate) const fn in_language(&self, locale: Locale) -> &'static str {
-        match locale {
-            Locale::Ko => self.ko,
-            _ => self.en,
-        }
+fn built_in() -> Result<Messages, MessagesError> {
+    Messages::new(Locale::EN, include_str!("../messages/en.ftl"))?
+        .with_language(Locale::KO, include_str!("../messages/ko.ftl"))
+}
+
+/// Says in which language an answer is.
+pub(crate) fn set_content_language(headers: &mut HeaderMap, locale: Locale) {
+    // A tag has no character that a header has not.
+    if let Ok(tag) = HeaderValue::from_str(locale.tag()) {
+        headers.insert(header::CONTENT_LANGUAGE, tag);
     }
 }
 
-pub(crate) const ACCOUNT_DELETED: Sentences =
-    Sentences { en: "Your account is deleted.", ko: "계정이 삭제되었습니다." };
+/// The id of what an answer says.
+#[derive(Debug)]
+pub(crate) struct Answer(&'static str);
 
-pub(crate) const EMAIL_CHANGED: Sentences = Sentences {
-    en: "Your account has its new address. Log in with it.",
-    ko: "이메일이 변경되었습니다. 새 이메일로 로그인해 주세요.",
-};
+impl Answer {
+    pub(crate) const fn id(&self) -> &'static str {
+        self.0
+    }
+}
 
-pub(crate) const EMAIL_CHANGE_REQUESTED: Sentences = Sentences {
-    en: "A mail with a link is on its way to the new address.",
-    ko: "새 이메일로 확인 링크가 발송됩니다.",
-};
+macro_rules! answers {
+    ($($name:ident = $id:literal;)*) => {
+        $(pub(crate) const $name: Answer = Answer($id);)*
 
-pub(crate) const EMAIL_VERIFIED: Sentences =
-    Sentences { en: "Your address is confirmed.", ko: "이메일이 확인되었습니다." };
+        #[cfg(test)]
+        const ANSWERS: &[&Answer] = &[$(&$name,)*];
+    };
+}
 
-pub(crate) const LOGGED_IN: Sentences =
-    Sentences { en: "You are logged in.", ko: "로그인되었습니다." };
+answers! {
+    ACCOUNT_DELETED = "answer-account-deleted";
+    EMAIL_CHANGED = "answer-email-changed";
+    EMAIL_CHANGE_REQUESTED = "answer-email-change-requested";
+    EMAIL_VERIFIED = "answer-email-verified";
+    LOGGED_IN = "answer-logged-in";
+    LOGGED_OUT = "answer-logged-out";
+    PASSWORD_CHANGED = "answer-password-changed";
+    PASSWORD_RESET = "answer-password-reset";
+    REFRESHED = "answer-refreshed";
+    REGISTERED = "answer-registered";
+    REGISTRATION_MAILED = "answer-registration-mailed";
+    RESET_REQUESTED = "answer-reset-requested";
+    SESSIONS_ENDED = "answer-sessions-ended";
+    SESSION_ENDED = "answer-session-ended";
+    VERIFICATION_REQUESTED = "answer-verification-requested";
+}
 
-pub(crate) const LOGGED_OUT: Sentences =
-    Sentences { en: "You are logged out.", ko: "로그아웃되었습니다." };
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem;
 
-pub(crate) const PASSWORD_CHANGED: Sentences = Sentences {
-    en: "Your new password is set. All other sessions are over.",
-    ko: "새 비밀번호가 설정되었습니다. 다른 세션은 모두 종료되었습니다.",
-};
+    /// Ids that pages say, which are not in this crate's code but in its templates.
+    const PAGES: &str = "page-";
 
-pub(crate) const PASSWORD_RESET: Sentences = Sentences {
-    en: "Your new password is set. Log in with it.",
-    ko: "새 비밀번호가 설정되었습니다. 새 비밀번호로 로그인해 주세요.",
-};
+    #[test]
+    fn whatever_is_said_has_its_sentence_and_each_sentence_is_said() {
+        let messages = built_in().unwrap();
+        let answers = ANSWERS.iter().map(|answer| answer.id().to_owned());
+        let mut said: Vec<_> = answers.chain(problem::message_ids()).collect();
+        said.sort_unstable();
+        let there: Vec<_> = messages.ids().filter(|id| !id.starts_with(PAGES)).collect();
+        assert_eq!(said, there);
+    }
 
-pub(crate) const REFRESHED: Sentences =
-    Sentences { en: "Your session goes on.", ko: "세션이 연장되었습니다." };
-
-pub(crate) const REGISTERED: Sentences =
-    Sentences { en: "Your account is made.", ko: "회원가입이 완료되었습니다." };
-
-pub(crate) const REGISTRATION_MAILED: Sentences = Sentences {
-    en: "A mail is on its way to this address. Follow it to go on.",
-    ko: "이 이메일로 메일이 발송됩니다. 메일의 안내를 따라 주세요.",
-};
-
-pub(crate) const RESET_REQUESTED: Sentences = Sentences {
-    en: "If there is an account with this address, a mail with a link is on its way.",
-    ko: "가입된 이메일이라면 비밀번호 재설정 링크가 발송됩니다.",
-};
-
-pub(crate) const SESSIONS_ENDED: Sentences =
-    Sentences { en: "All sessions are over.", ko: "모든 세션이 종료되었습니다." };
-
-pub(crate) const SESSION_ENDED: Sentences =
-    Sentences { en: "The session is over.", ko: "세션이 종료되었습니다." };
-
-pub(crate) const VERIFICATION_REQUESTED: Sentences = Sentences {
-    en: "If this address is to be confirmed, a mail with a link is on its way.",
-    ko: "확인이 필요한 이메일이라면 확인 링크가 발송됩니다.",
-};
+    #[test]
+    fn every_built_in_language_is_complete_and_in_its_own_letters() {
+        let messages = built_in().unwrap();
+        let is_hangul = |letter: char| ('\u{ac00}'..='\u{d7a3}').contains(&letter);
+        let locales: Vec<_> = messages.locales().collect();
+        assert_eq!(locales, [Locale::EN, Locale::KO]);
+        for locale in locales {
+            assert_eq!(messages.missing(locale).collect::<Vec<_>>(), [""; 0], "{locale}");
+            for id in messages.ids() {
+                let text = messages.text(locale, id, &[]);
+                assert_eq!(text.chars().any(is_hangul), locale == Locale::KO, "{id}");
+                assert_eq!(text.is_ascii(), locale == Locale::EN, "{id}");
+            }
+        }
+    }
+}

@@ -73,6 +73,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use bearer::Bearer;
 pub use client_address::ClientAddress;
+pub use language::messages;
 pub use options::{AllowedOrigins, HttpOptions, Origin, OriginError};
 pub use require_bearer::{RequireBearer, RequireBearerService};
 
@@ -143,8 +144,8 @@ pub fn unavailable(options: HttpOptions) -> Router {
 
 /// What every answer passes on its way out. The keys alone say for themselves how long they may be kept.
 fn layered(router: Router, options: &HttpOptions) -> Router {
-    let locale = options.default_locale;
-    let panicked = move |_| Problem::of(&problem::INTERNAL_ERROR).in_language(locale);
+    let (messages, locale) = (options.messages.clone(), options.default_locale);
+    let panicked = move |_| Problem::of(&problem::INTERNAL_ERROR).in_language(&messages, locale);
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(options.allowed_origins.layer())
@@ -157,14 +158,14 @@ fn unless_said(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<
 }
 
 async fn not_found(State(service): State<Service>, request: Request) -> Response {
-    Problem::of(&problem::NOT_FOUND).in_language(service.options.locale(request.headers()))
+    Problem::of(&problem::NOT_FOUND).answer(&service.options, request.headers())
 }
 
 /// `Allow` is added by axum, which knows the route's methods.
 async fn method_not_allowed(State(service): State<Service>, request: Request) -> Response {
-    Problem::of(&problem::METHOD_NOT_ALLOWED).in_language(service.options.locale(request.headers()))
+    Problem::of(&problem::METHOD_NOT_ALLOWED).answer(&service.options, request.headers())
 }
 
 async fn not_available(State(options): State<Arc<HttpOptions>>, request: Request) -> Response {
-    Problem::of(&problem::UNAVAILABLE).in_language(options.locale(request.headers()))
+    Problem::of(&problem::UNAVAILABLE).answer(&options, request.headers())
 }

@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use auth_domain::Locale;
+use auth_domain::{Locale, Messages};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use thiserror::Error;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
-use crate::ClientAddress;
 use crate::problem::{self, Problem};
+use crate::{ClientAddress, messages};
 
 /// Every choice of the router. The defaults suit a server that its clients reach directly.
 #[derive(Clone, Debug)]
@@ -21,6 +21,22 @@ pub struct HttpOptions {
     pub client_address: ClientAddress,
     /// The language for clients that name none we have. Default English.
     pub default_locale: Locale,
+    /// What answers and pages say, and in which languages: a client gets the one of these that it likes best.
+    /// Default [`messages`](crate::messages()), which is English and Korean.
+    ///
+    /// ```
+    /// use adapters_http::{HttpOptions, messages};
+    /// use auth_domain::Locale;
+    ///
+    /// let french = "problem-not-found = Il n'y a rien ici."; // what it lacks is said in English
+    /// let english = "answer-logged-in = Welcome back!"; // one sentence worded anew
+    /// let mut options = HttpOptions::default();
+    /// options.messages = messages()
+    ///     .with_language(Locale::parse("fr")?, french)?
+    ///     .with_language(Locale::EN, english)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub messages: Messages,
     /// How long a call may take after its body has come. Default 20 s, which is more than a full queue
     /// of passwords takes and less than an API gateway waits.
     pub use_case_timeout: Duration,
@@ -71,7 +87,8 @@ impl Default for HttpOptions {
             allowed_origins: AllowedOrigins::Only(Vec::new()),
             body_timeout: Duration::from_secs(10),
             client_address: ClientAddress::Connection,
-            default_locale: Locale::En,
+            default_locale: Locale::EN,
+            messages: messages(),
             use_case_timeout: Duration::from_secs(20),
         }
     }
@@ -96,16 +113,16 @@ impl HttpOptions {
         headers
             .get(header::ACCEPT_LANGUAGE)
             .and_then(|value| value.to_str().ok())
-            .and_then(preferred)
+            .and_then(|ranges| preferred(ranges, &self.messages))
             .unwrap_or(self.default_locale)
     }
 }
 
 /// The first of the best-liked languages that we have (RFC 9110 section 12.5.4).
-fn preferred(accept_language: &str) -> Option<Locale> {
+fn preferred(accept_language: &str, messages: &Messages) -> Option<Locale> {
     let liked = accept_language.split(',').filter_map(|entry| {
-        let (tag, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
-        let locale = Locale::from_tag(tag.trim().split('-').next()?)?;
+        let (range, weight) = entry.split_once(';').unwrap_or((entry, "q=1"));
+        let locale = messages.lookup(range.trim())?;
         Some((thousandths(weight.trim().strip_prefix("q=")?)?, locale))
     });
     let liked = liked.filter(|(weight, _)| *weight > 0);
@@ -143,6 +160,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_language_that_was_added_is_found_by_its_narrower_tags() {
+        let traditional = Locale::parse("zh-Hant").unwrap();
+        let messages = messages().with_language(traditional, "").unwrap();
+        for (header, expected) in [
+            ("zh-Hant-TW, ko;q=0.9", Some(traditional)),
+            ("zh-TW, ko;q=0.9", Some(Locale::KO)),
+            ("en-Hang-KR-x-a-very-long-private-use, ko;q=0.9", Some(Locale::EN)),
+            ("zh", None),
+        ] {
+            assert_eq!(preferred(header, &messages), expected, "{header}");
+        }
+    }
+
+    #[test]
     fn an_origin_is_one_that_a_browser_would_send() {
         for good in ["https://app.example.com", "http://localhost:5173", "https://[::1]:8443"] {
             assert!(Origin::parse(good).is_ok(), "{good}");
@@ -168,22 +199,22 @@ mod tests {
     #[test]
     fn the_clients_first_language_that_we_have_wins() {
         for (header, expected) in [
-            ("ko", Some(Locale::Ko)),
-            ("ko-KR,ko;q=0.9,en-US;q=0.8", Some(Locale::Ko)),
-            ("de-DE, en;q=0.5, ko;q=0.7", Some(Locale::Ko)),
-            ("EN-gb", Some(Locale::En)),
+            ("ko", Some(Locale::KO)),
+            ("ko-KR,ko;q=0.9,en-US;q=0.8", Some(Locale::KO)),
+            ("de-DE, en;q=0.5, ko;q=0.7", Some(Locale::KO)),
+            ("EN-gb", Some(Locale::EN)),
             ("fr, de", None),
             ("*", None),
             ("", None),
             (";;q=,,-", None),
-            ("ko;q=nonsense, en;q=0.1", Some(Locale::En)),
-            ("ko;q=0, en;q=0.001", Some(Locale::En)),
+            ("ko;q=nonsense, en;q=0.1", Some(Locale::EN)),
+            ("ko;q=0, en;q=0.001", Some(Locale::EN)),
             ("ko;q=0", None),
-            ("ko;q=0.5, en;q=0.500", Some(Locale::Ko)),
-            ("en;q=1.001, ko;q=1.000", Some(Locale::Ko)),
-            ("en;q=nan, ko;q=0.1", Some(Locale::Ko)),
+            ("ko;q=0.5, en;q=0.500", Some(Locale::KO)),
+            ("en;q=1.001, ko;q=1.000", Some(Locale::KO)),
+            ("en;q=nan, ko;q=0.1", Some(Locale::KO)),
         ] {
-            assert_eq!(preferred(header), expected, "{header}");
+            assert_eq!(preferred(header, &messages()), expected, "{header}");
         }
     }
 }

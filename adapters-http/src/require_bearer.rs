@@ -54,7 +54,7 @@ impl RequireBearer {
         check.into()
     }
 
-    /// With the default language and the time limit of these options, as the router has them.
+    /// With the languages and the time limit of these options, as the router has them.
     #[must_use]
     pub fn with_options(self, options: HttpOptions) -> Self {
         Self { options: Arc::new(options), ..self }
@@ -77,7 +77,7 @@ fn verified(verifier: &AccessTokenVerifier, headers: &HeaderMap) -> Result<Claim
 
 /// With the headers that the router puts on every answer.
 fn refusal(problem: &Problem, options: &HttpOptions, headers: &HeaderMap) -> Response {
-    let mut response = problem.in_language(options.locale(headers));
+    let mut response = problem.answer(options, headers);
     let constants =
         [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     for (name, value) in constants {

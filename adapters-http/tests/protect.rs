@@ -213,7 +213,7 @@ async fn a_strict_service_is_asked_and_keys_alone_are_not() {
 async fn clients_that_name_no_language_get_the_default_one() {
     let require_bearer = RequireBearer::new(by_keys(&testing()));
     let mut options = HttpOptions::default();
-    options.default_locale = Locale::Ko;
+    options.default_locale = Locale::KO;
     let korean = layered(require_bearer.clone().with_options(options));
     for (app, language) in [(layered(require_bearer), "en"), (korean, "ko")] {
         let (_, headers, _) = send(&app, "/own", &[]).await;

@@ -35,9 +35,11 @@ mod email;
 mod error;
 mod event;
 mod link;
+mod locale;
 mod mail_job;
 mod master_secret;
 mod message;
+mod messages;
 mod password;
 mod policy;
 pub mod ports;
@@ -59,12 +61,13 @@ pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
 pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
 pub use link::{DeviceToken, EmailChangeToken, LinkTokenError, VerificationToken};
+pub use locale::{Locale, LocaleError};
 pub use mail_job::MailJobError;
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
 pub use message::{
-    LinkBase, LinkBaseError, LinkMail, Locale, MailContent, MailTemplates, NoticeMail,
-    OutgoingEmail,
+    LinkBase, LinkBaseError, LinkMail, MailContent, MailTemplates, NoticeMail, OutgoingEmail,
 };
+pub use messages::{MessageValue, Messages, MessagesError};
 pub use password::{Password, PasswordError, PasswordHash};
 pub use policy::{PasswordPolicy, PolicyViolation};
 pub use rate::{LimitKey, RateLimit};

@@ -228,22 +228,21 @@ fn change(
 
 fn parse(job: Job) -> Option<MailJob> {
     Some(match job {
-        Job::SignUp(account) => MailJob::SignUp {
-            locale: Locale::from_tag(&account.locale)?,
-            sign_up: sign_up(account)?,
-        },
+        Job::SignUp(account) => {
+            MailJob::SignUp { locale: language(&account.locale), sign_up: sign_up(account)? }
+        }
         Job::PasswordReset { id, email, requested_at_micros, locale } => MailJob::PasswordReset {
             id: job_id(&id)?,
             email: Email::parse(&email).ok()?,
             requested_at: Timestamp::from_micros(requested_at_micros),
-            locale: Locale::from_tag(&locale)?,
+            locale: language(&locale),
         },
         Job::PasswordChanged(change) => MailJob::PasswordChanged {
             email: spelt(&change.email)?,
             user_id: UserId::parse(&change.user_id).ok()?,
             credential_version: CredentialVersion::new(change.credential_version),
             changed_at: Timestamp::from_micros(change.changed_at_micros),
-            locale: Locale::from_tag(&change.locale)?,
+            locale: language(&change.locale),
         },
         Job::VerifyEmail { id, email, registered, requested_at_micros, locale } => {
             MailJob::VerifyEmail {
@@ -251,7 +250,7 @@ fn parse(job: Job) -> Option<MailJob> {
                 email: spelt(&email)?,
                 registered: registered.map(|id| UserId::parse(&id)).transpose().ok()?,
                 requested_at: Timestamp::from_micros(requested_at_micros),
-                locale: Locale::from_tag(&locale)?,
+                locale: language(&locale),
             }
         }
         Job::ConfirmNewEmail {
@@ -267,21 +266,21 @@ fn parse(job: Job) -> Option<MailJob> {
             user_id: UserId::parse(&user_id).ok()?,
             credential_version: CredentialVersion::new(credential_version),
             requested_at: Timestamp::from_micros(requested_at_micros),
-            locale: Locale::from_tag(&locale)?,
+            locale: language(&locale),
         },
         Job::EmailChanged(change) => MailJob::EmailChanged {
             email: spelt(&change.email)?,
             user_id: UserId::parse(&change.user_id).ok()?,
             credential_version: CredentialVersion::new(change.credential_version),
             changed_at: Timestamp::from_micros(change.changed_at_micros),
-            locale: Locale::from_tag(&change.locale)?,
+            locale: language(&change.locale),
         },
         Job::AccountDeleted { email, user_id, deleted_at_micros, locale } => {
             MailJob::AccountDeleted {
                 email: spelt(&email)?,
                 user_id: UserId::parse(&user_id).ok()?,
                 deleted_at: Timestamp::from_micros(deleted_at_micros),
-                locale: Locale::from_tag(&locale)?,
+                locale: language(&locale),
             }
         }
     })
@@ -295,6 +294,11 @@ fn sign_up(account: Account) -> Option<SignUp> {
         password_hash: PasswordHash::from_stored(account.password_hash),
         at: Timestamp::from_micros(account.requested_at_micros),
     })
+}
+
+/// A mail in another language is better than none: whatever names no language is read as the default.
+fn language(tag: &str) -> Locale {
+    Locale::parse(tag).unwrap_or_default()
 }
 
 fn spelt(address: &str) -> Option<Email> {
@@ -344,7 +348,7 @@ mod tests {
                 password_hash: PasswordHash::from_stored("$argon2id$v=19$..."),
                 at: at(7),
             },
-            locale: Locale::Ko,
+            locale: Locale::KO,
         }
     }
 
@@ -355,14 +359,14 @@ mod tests {
             id: JobId::from_bytes(id),
             email: ann(),
             requested_at: at(1),
-            locale: Locale::Ko,
+            locale: Locale::KO,
         };
         let changed = MailJob::PasswordChanged {
             email: ann(),
             user_id: UserId::from_entropy_bytes([0; 16]),
             credential_version: CredentialVersion::new(7),
             changed_at: at(2),
-            locale: Locale::En,
+            locale: Locale::EN,
         };
         let user_id = UserId::from_entropy_bytes([0; 16]);
         let verify = MailJob::VerifyEmail {
@@ -370,7 +374,7 @@ mod tests {
             email: ann(),
             registered: Some(user_id),
             requested_at: at(3),
-            locale: Locale::Ko,
+            locale: Locale::KO,
         };
         let confirm = MailJob::ConfirmNewEmail {
             email: ann(),
@@ -378,20 +382,20 @@ mod tests {
             user_id,
             credential_version: CredentialVersion::new(7),
             requested_at: at(4),
-            locale: Locale::En,
+            locale: Locale::EN,
         };
         let moved = MailJob::EmailChanged {
             email: ann(),
             user_id,
             credential_version: CredentialVersion::new(8),
             changed_at: at(5),
-            locale: Locale::En,
+            locale: Locale::EN,
         };
         let deleted = MailJob::AccountDeleted {
             email: ann(),
             user_id,
             deleted_at: at(6),
-            locale: Locale::Ko,
+            locale: Locale::KO,
         };
         for (job, text) in [
             (sign_up(), SIGN_UP),
@@ -424,7 +428,7 @@ mod tests {
             email: ann(),
             registered: None,
             requested_at: at(3),
-            locale: Locale::Ko,
+            locale: Locale::KO,
         };
         let text = asked.to_json();
         assert!(!text.contains("registered"));
@@ -451,6 +455,17 @@ mod tests {
     }
 
     #[test]
+    fn a_job_in_a_language_that_is_not_known_here_is_not_lost() {
+        for (tag, read) in [("xx", "xx"), ("pt-BR", "pt-BR"), ("", "en"), ("?", "en")] {
+            let text = RESET.replace("\"ko\"", &format!("\"{tag}\""));
+            match MailJob::from_json(&text) {
+                Ok(MailJob::PasswordReset { locale, .. }) => assert_eq!(locale.tag(), read),
+                job => panic!("{job:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_job_of_this_version_is_told_apart() {
         use MailJobError::{Malformed, NotAJob, UnknownKind, UnknownVersion};
         for (text, why) in [
@@ -463,7 +478,6 @@ mod tests {
             (RESET.replace("ann@example.com", "ann"), Malformed),
             (RESET.replace("AAECAwQFBgcICQoLDA0ODw", "AAECAwQFBgcICQoLDA0"), Malformed),
             (RESET.replace("AAECAwQFBgcICQoLDA0ODw", "AAECAwQFBgcICQoLDA0OD="), Malformed),
-            (RESET.replace("\"ko\"", "\"xx\""), Malformed),
             (RESET.replace("1700000000000001", "-1"), Malformed),
             (CHANGED.replace("-4000-", "-"), Malformed),
             (VERIFY.replace("-4000-", "-"), Malformed),

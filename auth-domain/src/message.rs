@@ -5,36 +5,7 @@ use thiserror::Error;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use crate::Email;
-
-/// A language that messages exist in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Locale {
-    /// English.
-    #[default]
-    En,
-    /// Korean.
-    Ko,
-}
-
-impl Locale {
-    /// Every language.
-    pub const ALL: &[Self] = &[Self::En, Self::Ko];
-
-    /// The language's tag (RFC 5646).
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Ko => "ko",
-        }
-    }
-
-    /// The language of a tag such as `ko`.
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|locale| locale.tag().eq_ignore_ascii_case(tag))
-    }
-}
+use crate::{Email, Locale};
 
 /// Where links lead, from configuration only: no header of any request changes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

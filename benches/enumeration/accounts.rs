@@ -187,7 +187,7 @@ async fn lock(auth: Auth, email: Email) -> Result<()> {
 async fn reach_mail_cap(auth: Auth, call: Call, email: Email) -> Result<()> {
     for index in 0..u8::MAX {
         let (email, requested_at) = (email.clone(), SystemClock::new().now());
-        let (id, locale) = (JobId::from_bytes([index; 16]), Locale::En);
+        let (id, locale) = (JobId::from_bytes([index; 16]), Locale::EN);
         let job = match call {
             Call::Forgot => MailJob::PasswordReset { id, email, requested_at, locale },
             Call::Resend => {

@@ -182,7 +182,7 @@ fn http(reader: &mut Reader) -> HttpOptions {
     let mut http = HttpOptions::default();
     let seconds = reader.number("AUTH_REQUEST_SECONDS", 20, 1..=890);
     http.use_case_timeout = Duration::from_secs(seconds);
-    http.default_locale = reader.one_of("AUTH_LANGUAGE", [("en", Locale::En), ("ko", Locale::Ko)]);
+    http.default_locale = reader.one_of("AUTH_LANGUAGE", [("en", Locale::EN), ("ko", Locale::KO)]);
     if let Some(origins) = reader.optional("AUTH_ALLOWED_ORIGINS", allowed_origins) {
         http.allowed_origins = origins;
     }
@@ -569,7 +569,7 @@ mod tests {
         assert_eq!(settings.aws.max_attempts.get(), 2);
         assert_eq!(settings.compatibility_token_life, Duration::from_hours(1));
         assert_eq!(settings.hashing.threads, 3);
-        assert_eq!(settings.http.default_locale, Locale::Ko);
+        assert_eq!(settings.http.default_locale, Locale::KO);
         assert_eq!(settings.http.use_case_timeout, Duration::from_secs(9));
         assert_eq!(settings.secret_life, Duration::ZERO);
         assert_eq!(settings.source_limits, SourceLimits::DynamoDb);

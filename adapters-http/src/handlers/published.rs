@@ -14,7 +14,8 @@ struct Health {
 }
 
 pub(crate) async fn healthz(State(service): State<Service>, headers: HeaderMap) -> Response {
-    json(StatusCode::OK, service.options.locale(&headers), &Health { status: "ok" })
+    let options = &service.options;
+    json(StatusCode::OK, &options.messages, options.locale(&headers), &Health { status: "ok" })
 }
 
 /// May be kept for five minutes; some libraries keep a set for ten whatever is said, so a key is to be

@@ -15,7 +15,7 @@ use crate::client::{Client, NEW, OLD, ann, reset_token};
 async fn the_installed_app_finds_the_fields_that_it_reads() {
     let world = testing();
     let mut options = HttpOptions::default();
-    options.default_locale = Locale::Ko;
+    options.default_locale = Locale::KO;
     let client = Client::with(&world, options);
     let registered = client.register().await;
     assert_eq!(registered.status, StatusCode::CREATED);

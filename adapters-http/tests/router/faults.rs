@@ -78,7 +78,7 @@ async fn a_panic_is_answered_in_the_configured_language() {
     let world =
         testing_with(|ports, _| ports.users = Arc::new(BrokenStore(PortErrorKind::Rejected)));
     let mut options = HttpOptions::default();
-    options.default_locale = Locale::Ko;
+    options.default_locale = Locale::KO;
     let answer = Client::with(&world, options).register().await;
     assert_eq!(answer.json()["error"], "서버 내부 오류가 발생했습니다.");
 }

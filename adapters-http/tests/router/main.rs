@@ -10,6 +10,7 @@ mod enumeration;
 mod faults;
 mod hang_ups;
 mod keys;
+mod languages;
 mod origins;
 mod password;
 mod refusals;

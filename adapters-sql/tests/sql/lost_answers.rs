@@ -176,7 +176,7 @@ async fn a_mail_job_is_queued_once() {
             id: JobId::from_bytes([1; 16]),
             email: email(name),
             requested_at: NOON,
-            locale: Locale::En,
+            locale: Locale::EN,
         };
         SqlMailQueue::new(store.clone(), Arc::new(clock)).enqueue(job).await.unwrap();
         rows += 1;

@@ -218,7 +218,7 @@ fn record() -> ResetRecord {
 }
 
 fn reset_job() -> MailJob {
-    MailJob::PasswordReset { id: JOB, email: email(), requested_at: NOW, locale: Locale::En }
+    MailJob::PasswordReset { id: JOB, email: email(), requested_at: NOW, locale: Locale::EN }
 }
 
 fn context() -> RequestContext {
@@ -774,7 +774,7 @@ async fn nobody_is_mailed_for_an_address_without_a_usable_account() {
 #[tokio::test]
 async fn a_job_that_comes_after_its_link_expired_sends_nothing() {
     let requested_at = NOW - Duration::from_hours(1);
-    let job = MailJob::PasswordReset { id: JOB, email: email(), requested_at, locale: Locale::En };
+    let job = MailJob::PasswordReset { id: JOB, email: email(), requested_at, locale: Locale::EN };
     assert_eq!(delivered(&World::new().auth(), &job).await, skipped(SkipReason::Expired));
 }
 
@@ -850,7 +850,7 @@ fn notice(changed_at: Timestamp) -> MailJob {
         user_id: user().id,
         credential_version: CredentialVersion::new(4),
         changed_at,
-        locale: Locale::En,
+        locale: Locale::EN,
     }
 }
 

@@ -516,7 +516,7 @@ fn sign_up_job(user_id: UserId) -> MailJob {
     let password_hash = PasswordHash::from_stored("of the password");
     let name = user().name;
     let sign_up = SignUp { user_id, email: email(), name, password_hash, at: NOW };
-    MailJob::SignUp { sign_up, locale: Locale::En }
+    MailJob::SignUp { sign_up, locale: Locale::EN }
 }
 
 #[tokio::test]
@@ -558,7 +558,7 @@ async fn an_open_registration_is_good_though_its_mail_was_not_queued() {
 }
 
 fn verification_job(registered: Option<UserId>) -> MailJob {
-    let (id, locale) = (JobId::from_bytes([1; 16]), Locale::En);
+    let (id, locale) = (JobId::from_bytes([1; 16]), Locale::EN);
     MailJob::VerifyEmail { id, email: email(), registered, requested_at: NOW, locale }
 }
 
@@ -618,7 +618,7 @@ async fn the_owner_is_told_before_anything_is_deleted() {
 
 fn deletion() -> MailJob {
     let (email, user_id) = (email(), user().id);
-    MailJob::AccountDeleted { email, user_id, deleted_at: NOW, locale: Locale::En }
+    MailJob::AccountDeleted { email, user_id, deleted_at: NOW, locale: Locale::EN }
 }
 
 #[tokio::test]
