@@ -1,12 +1,44 @@
+//! The mails that come with this library: which sentences stand in which mail.
+
+mod letter;
+
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
+use crate::{
+    LinkMail, Locale, MailContent, MailTemplates, MessageValue, Messages, MessagesError, NoticeMail,
+};
+use letter::{Letter, Link};
 
-use crate::{LinkMail, Locale, MailContent, MailTemplates, NoticeMail};
+static BUILT_IN: LazyLock<Messages> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "files of this crate, which its tests read")]
+    built_in().expect("the files of this crate are Fluent")
+});
 
-/// The wording that comes with this library, in English and Korean.
+fn built_in() -> Result<Messages, MessagesError> {
+    Messages::new(Locale::EN, include_str!("../messages/en.ftl"))?
+        .with_language(Locale::KO, include_str!("../messages/ko.ftl"))
+}
+
+/// The mails that come with this library, in English and Korean, and in the languages that you add. Who
+/// prefers another gets English.
+///
+/// ```
+/// use auth_domain::{DefaultTemplates, Locale};
+///
+/// // What it lacks is said in English; auth-domain/messages/en.ftl has every sentence.
+/// let french = "password-reset-subject = Votre mot de passe { $service }";
+/// let templates = DefaultTemplates::new("Example")
+///     .with_support_contact("help@example.com")
+///     .with_language(Locale::parse("fr")?, french)?
+///     .with_language(Locale::EN, "password-reset-action = Choose a password")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// To look at them: `cargo run --example mail_preview`.
 #[derive(Clone, Debug)]
 pub struct DefaultTemplates {
+    messages: Messages,
     service_name: String,
     support_contact: Option<String>,
 }
@@ -14,7 +46,11 @@ pub struct DefaultTemplates {
 impl DefaultTemplates {
     /// Words mails in the name of `service_name`.
     pub fn new(service_name: impl Into<String>) -> Self {
-        Self { service_name: service_name.into(), support_contact: None }
+        Self {
+            messages: BUILT_IN.clone(),
+            service_name: service_name.into(),
+            support_contact: None,
+        }
     }
 
     /// The same wording with whom to contact, such as an address or a page: for who lost his account.
@@ -23,289 +59,261 @@ impl DefaultTemplates {
         Self { support_contact: Some(contact.into()), ..self }
     }
 
-    fn support(&self, locale: Locale) -> String {
-        match (&self.support_contact, locale) {
-            (Some(contact), _) => contact.clone(),
-            (None, locale) if locale != Locale::KO => {
-                format!("the people who run {}", self.service_name)
-            }
-            (None, _) => format!("{} 운영팀", self.service_name),
-        }
+    /// The same with one more language, or, of one that is there, with single sentences worded anew: a Fluent
+    /// file with ids of `auth-domain/messages/en.ftl`.
+    ///
+    /// # Errors
+    /// [`MessagesError`] as for [`Messages::with_language`].
+    pub fn with_language(self, locale: Locale, ftl: &str) -> Result<Self, MessagesError> {
+        Ok(Self { messages: self.messages.with_language(locale, ftl)?, ..self })
     }
+
+    /// What the mails say: its languages, and what each lacks.
+    pub const fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    fn notice(&self, name: &str, mail: &NoticeMail) -> MailContent {
+        self.letter(name, mail.locale, None)
+    }
+
+    fn link(&self, name: &str, mail: &LinkMail) -> MailContent {
+        self.letter(name, mail.locale, Some(mail))
+    }
+
+    fn letter(&self, name: &str, locale: Locale, link: Option<&LinkMail>) -> MailContent {
+        let support = self.support(locale);
+        let life = link.map(|mail| self.life(locale, mail.life)).unwrap_or_default();
+        let values: [(&str, MessageValue<'_>); 3] = [
+            ("life", life.as_str().into()),
+            ("service", self.service_name.as_str().into()),
+            ("support", support.as_str().into()),
+        ];
+        let say = |part: &str| self.messages.text(locale, &format!("{name}-{part}"), &values);
+        let link = link.map(|mail| Link {
+            address: &mail.link,
+            action: say("action"),
+            in_full: self.messages.text(locale, "link-in-full", &[]),
+        });
+        let letter = Letter {
+            locale: self.messages.language_of(locale, &format!("{name}-opening")),
+            subject: one_line(&say("subject")),
+            opening: say("opening"),
+            link,
+            closing: say("closing"),
+        };
+        letter.into_content()
+    }
+
+    fn support(&self, locale: Locale) -> String {
+        self.support_contact.clone().unwrap_or_else(|| {
+            let service = self.service_name.as_str();
+            self.messages.text(locale, "support-unnamed", &[("service", service.into())])
+        })
+    }
+
+    /// In whole hours, if it is some, or in minutes, rounded up.
+    fn life(&self, locale: Locale, life: Duration) -> String {
+        let minutes = life.as_secs().div_ceil(60);
+        let (id, unit, count) = if minutes.is_multiple_of(60) {
+            ("life-hours", "hours", minutes / 60)
+        } else {
+            ("life-minutes", "minutes", minutes)
+        };
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.messages.text(locale, id, &[(unit, count.into())])
+    }
+}
+
+/// A name with a line break would end the header.
+fn one_line(subject: &str) -> String {
+    subject.replace(char::is_control, " ")
 }
 
 impl MailTemplates for DefaultTemplates {
     fn account_deleted(&self, mail: &NoticeMail) -> MailContent {
-        let service = &self.service_name;
-        let support = self.support(mail.locale);
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Your {service} account was deleted"),
-                &format!("Your {service} account and what it held were just deleted."),
-                None,
-                &format!("If it was not you, contact {support}."),
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 계정이 삭제되었습니다"),
-                &format!("{service} 계정과 계정에 저장된 정보가 방금 삭제되었습니다."),
-                None,
-                &format!("본인이 삭제하지 않았다면 {support}(으)로 문의하세요."),
-            ),
-        }
+        self.notice("account-deleted", mail)
     }
 
     fn account_exists(&self, mail: &NoticeMail) -> MailContent {
-        let service = &self.service_name;
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Your {service} account is there already"),
-                &format!(
-                    "Somebody tried to sign up to {service} with this address, which has an account."
-                ),
-                None,
-                "If it was you, log in, or reset your password if you do not know it. \
-                 If it was not you, ignore this mail: nothing has changed.",
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 계정이 이미 있습니다"),
-                &format!(
-                    "이 이메일로 {service} 회원가입이 시도되었으나, 이미 가입된 계정이 있습니다."
-                ),
-                None,
-                "본인이라면 로그인하시고, 비밀번호를 모르면 비밀번호를 재설정하세요. \
-                 본인이 아니라면 이 메일을 무시하세요. 변경된 내용은 없습니다.",
-            ),
-        }
+        self.notice("account-exists", mail)
     }
 
     fn confirm_new_email(&self, mail: &LinkMail) -> MailContent {
-        let service = &self.service_name;
-        let life = life_in_words(mail.locale, mail.life);
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Confirm your new {service} address"),
-                &format!("Somebody asked to use this address for an account at {service}."),
-                Some((&mail.link, "Use this address")),
-                &format!(
-                    "The link works once and for {life}. You will then log in with this address, anew \
-                     on every device. If it was not you, ignore this mail: nothing has changed."
-                ),
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 새 이메일 확인"),
-                &format!("이 이메일을 {service} 계정에 사용하도록 요청되었습니다."),
-                Some((&mail.link, "이 이메일 사용")),
-                &format!(
-                    "링크는 {life} 동안 한 번만 사용할 수 있습니다. 이후에는 모든 기기에서 이 이메일로 다시 \
-                     로그인합니다. 본인이 요청하지 않았다면 이 메일을 무시하세요. 변경된 내용은 없습니다."
-                ),
-            ),
-        }
+        self.link("confirm-new-email", mail)
     }
 
     fn email_changed(&self, mail: &NoticeMail) -> MailContent {
-        let service = &self.service_name;
-        let support = self.support(mail.locale);
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Your {service} address was changed"),
-                &format!("Your {service} account was just moved to another address."),
-                None,
-                &format!(
-                    "If it was not you, contact {support} at once: this address no longer opens the account."
-                ),
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 이메일이 변경되었습니다"),
-                &format!("{service} 계정의 이메일이 방금 다른 주소로 변경되었습니다."),
-                None,
-                &format!(
-                    "본인이 변경하지 않았다면 즉시 {support}(으)로 문의하세요. \
-                     이 주소로는 더 이상 계정에 접근할 수 없습니다."
-                ),
-            ),
-        }
-    }
-
-    fn verify_email(&self, mail: &LinkMail) -> MailContent {
-        let service = &self.service_name;
-        let life = life_in_words(mail.locale, mail.life);
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Confirm your {service} address"),
-                &format!("Somebody signed up to {service} with this address."),
-                Some((&mail.link, "Confirm the address")),
-                &format!(
-                    "The link works for {life}. If it was not you, do not use it: \
-                     you would confirm an account whose password somebody else knows."
-                ),
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 이메일 확인"),
-                &format!("이 이메일로 {service}에 가입이 요청되었습니다."),
-                Some((&mail.link, "이메일 확인")),
-                &format!(
-                    "링크는 {life} 동안 사용할 수 있습니다. 본인이 가입하지 않았다면 링크를 사용하지 마세요. \
-                     다른 사람이 비밀번호를 아는 계정을 확인하게 됩니다."
-                ),
-            ),
-        }
-    }
-
-    fn password_reset(&self, mail: &LinkMail) -> MailContent {
-        let service = &self.service_name;
-        let life = life_in_words(mail.locale, mail.life);
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Reset your {service} password"),
-                &format!("Somebody asked to reset the password of your {service} account."),
-                Some((&mail.link, "Set a new password")),
-                &format!(
-                    "The link works once and for {life}; only the newest link works. \
-                     If it was not you, ignore this mail: nothing has changed."
-                ),
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 비밀번호 재설정"),
-                &format!("{service} 계정의 비밀번호 재설정이 요청되었습니다."),
-                Some((&mail.link, "새 비밀번호 설정")),
-                &format!(
-                    "링크는 {life} 동안 한 번만 사용할 수 있으며, 가장 최근에 받은 링크만 유효합니다. \
-                     본인이 요청하지 않았다면 이 메일을 무시하세요. 변경된 내용은 없습니다."
-                ),
-            ),
-        }
+        self.notice("email-changed", mail)
     }
 
     fn password_changed(&self, mail: &NoticeMail) -> MailContent {
-        let service = &self.service_name;
-        match mail.locale {
-            locale if locale != Locale::KO => content(
-                mail.locale,
-                format!("Your {service} password was changed"),
-                &format!("The password of your {service} account was just changed."),
-                None,
-                "If it was not you, somebody else knows your password or reads your mail: secure your \
-                 mailbox first, then ask for a reset link and set another password.",
-            ),
-            _ => content(
-                mail.locale,
-                format!("{service} 비밀번호가 변경되었습니다"),
-                &format!("{service} 계정의 비밀번호가 방금 변경되었습니다."),
-                None,
-                "본인이 변경하지 않았다면 다른 사람이 비밀번호를 알거나 메일을 볼 수 있는 상태입니다. 먼저 메일 \
-                 계정을 안전하게 한 뒤, 비밀번호 재설정을 요청해 새 비밀번호를 설정하세요.",
-            ),
-        }
+        self.notice("password-changed", mail)
     }
-}
 
-fn content(
-    locale: Locale,
-    subject: String,
-    opening: &str,
-    link: Option<(&Zeroizing<String>, &str)>,
-    closing: &str,
-) -> MailContent {
-    let link_text = link.map_or(String::new(), |(link, _)| format!("{}\n\n", link.as_str()));
-    let link_html = link.map_or(String::new(), |(link, label)| {
-        let href = html_escape::encode_double_quoted_attribute(link.as_str());
-        format!("<p><a href=\"{href}\">{}</a></p>\n", html_escape::encode_text(label))
-    });
-    let text = format!("{opening}\n\n{link_text}{closing}\n");
-    let html = format!(
-        "<!doctype html>\n<html lang=\"{}\">\n<head><meta charset=\"utf-8\"><title>{}</title></head>\n\
-         <body>\n<p>{}</p>\n{link_html}<p>{}</p>\n</body>\n</html>\n",
-        locale.tag(),
-        html_escape::encode_text(&subject),
-        html_escape::encode_text(opening),
-        html_escape::encode_text(closing),
-    );
-    MailContent { subject, text: Zeroizing::new(text), html: Zeroizing::new(html) }
-}
+    fn password_reset(&self, mail: &LinkMail) -> MailContent {
+        self.link("password-reset", mail)
+    }
 
-fn life_in_words(locale: Locale, life: Duration) -> String {
-    let minutes = life.as_secs().div_ceil(60);
-    let (count, unit_en, unit_ko) = if minutes.is_multiple_of(60) {
-        (minutes / 60, "hour", "시간")
-    } else {
-        (minutes, "minute", "분")
-    };
-    match locale {
-        Locale::EN if count == 1 => format!("1 {unit_en}"),
-        Locale::EN => format!("{count} {unit_en}s"),
-        _ => format!("{count}{unit_ko}"),
+    fn verify_email(&self, mail: &LinkMail) -> MailContent {
+        self.link("verify-email", mail)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter::zip;
+
+    use zeroize::Zeroizing;
+
     use super::*;
 
-    const LOCALES: &[Locale] = &[Locale::EN, Locale::KO];
-    const LINK: &str = "https://example.com/reset?token=A.B";
+    const LINK: &str = "https://example.com/reset?lang=ko&token=A.B";
+    const NOTICES: [&str; 4] =
+        ["account-deleted", "account-exists", "email-changed", "password-changed"];
+    const LINKS: [&str; 3] = ["confirm-new-email", "password-reset", "verify-email"];
 
-    fn every_mail(templates: &DefaultTemplates, locale: Locale) -> [(MailContent, bool); 7] {
-        let link = Zeroizing::new(LINK.to_owned());
-        let mail = LinkMail { locale, link, life: Duration::from_hours(1) };
-        let notice = NoticeMail { locale };
+    fn link_mail(locale: Locale) -> LinkMail {
+        LinkMail::new(locale, Zeroizing::new(LINK.to_owned()), Duration::from_hours(1))
+    }
+
+    fn notices(templates: &DefaultTemplates, locale: Locale) -> [MailContent; 4] {
+        let notice = NoticeMail::new(locale);
         [
-            (templates.account_deleted(&notice), false),
-            (templates.account_exists(&notice), false),
-            (templates.confirm_new_email(&mail), true),
-            (templates.email_changed(&notice), false),
-            (templates.password_changed(&notice), false),
-            (templates.password_reset(&mail), true),
-            (templates.verify_email(&mail), true),
+            templates.account_deleted(&notice),
+            templates.account_exists(&notice),
+            templates.email_changed(&notice),
+            templates.password_changed(&notice),
         ]
     }
 
+    fn links(templates: &DefaultTemplates, locale: Locale) -> [MailContent; 3] {
+        let mail = link_mail(locale);
+        [
+            templates.confirm_new_email(&mail),
+            templates.password_reset(&mail),
+            templates.verify_email(&mail),
+        ]
+    }
+
+    fn every_mail(templates: &DefaultTemplates, locale: Locale) -> Vec<MailContent> {
+        [notices(templates, locale).to_vec(), links(templates, locale).to_vec()].concat()
+    }
+
+    fn is_hangul(letter: char) -> bool {
+        ('\u{ac00}'..='\u{d7a3}').contains(&letter)
+    }
+
     #[test]
-    fn each_mail_has_its_own_words_in_each_language_and_its_link_alone_on_its_line() {
-        let templates = DefaultTemplates::new("Ann & Bob's <shop>");
+    fn every_sentence_stands_in_a_mail_and_every_mail_has_its_sentences() {
+        let of = |names: &[&str], parts: &[&str]| -> Vec<String> {
+            let name = |name: &&str| parts.iter().map(|part| format!("{name}-{part}")).collect();
+            names.iter().flat_map(|it| -> Vec<String> { name(it) }).collect()
+        };
+        let mut said = of(&NOTICES, &["subject", "opening", "closing"]);
+        said.extend(of(&LINKS, &["subject", "opening", "action", "closing"]));
+        let parts = ["life-hours", "life-minutes", "link-in-full", "support-unnamed"];
+        said.extend(parts.map(str::to_owned));
+        said.sort_unstable();
+        assert_eq!(built_in().unwrap().ids().collect::<Vec<_>>(), said);
+    }
+
+    #[test]
+    fn every_built_in_language_is_complete_and_in_its_own_letters() {
+        let templates = DefaultTemplates::new("Example");
+        let locales: Vec<_> = templates.messages().locales().collect();
+        assert_eq!(locales, [Locale::EN, Locale::KO]);
+        for locale in locales {
+            assert_eq!(templates.messages().missing(locale).collect::<Vec<_>>(), [""; 0]);
+            for mail in every_mail(&templates, locale) {
+                for line in [&mail.subject, &mail.text.replace(LINK, "")] {
+                    assert_eq!(line.is_ascii(), locale == Locale::EN, "{line}");
+                    assert_eq!(line.chars().any(is_hangul), locale == Locale::KO, "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_mail_has_its_own_subject_and_its_link_alone_on_its_line() {
+        let templates = DefaultTemplates::new("Example");
         let mut subjects = Vec::new();
-        for locale in LOCALES {
-            for (content, has_link) in every_mail(&templates, *locale) {
-                assert_eq!(content.text.lines().any(|line| line == LINK), has_link);
-                assert_eq!(content.html.contains(LINK), has_link);
-                assert!(content.html.contains("Ann &amp; Bob") && !content.html.contains("<shop>"));
-                let korean =
-                    content.subject.chars().any(|c| ('\u{ac00}'..='\u{d7a3}').contains(&c));
-                assert_eq!(korean, *locale == Locale::KO, "{}", content.subject);
-                subjects.push(content.subject);
+        for locale in [Locale::EN, Locale::KO] {
+            for mail in notices(&templates, locale) {
+                assert!(!mail.text.contains("://") && !mail.html.contains("<a"));
+                subjects.push(mail.subject);
+            }
+            for mail in links(&templates, locale) {
+                assert_eq!(mail.text.lines().filter(|line| *line == LINK).count(), 1);
+                assert_eq!(mail.text.matches("://").count(), 1);
+                subjects.push(mail.subject);
             }
         }
         subjects.sort_unstable();
         subjects.dedup();
-        assert_eq!(subjects.len(), 7 * LOCALES.len());
+        assert_eq!(subjects.len(), 14);
+    }
+
+    #[test]
+    fn names_and_contacts_are_data_in_every_part_of_a_mail() {
+        let name = "Ann & Bob's <shop> { $life }\r\nBcc: x";
+        let templates = DefaultTemplates::new(name).with_support_contact("<b>\"{ -x }\"</b>");
+        for locale in [Locale::EN, Locale::KO] {
+            let (named, plain) = (
+                every_mail(&templates, locale),
+                every_mail(&DefaultTemplates::new("Example"), locale),
+            );
+            for (mail, plain) in zip(&named, &plain) {
+                assert!(!mail.subject.contains(char::is_control), "{}", mail.subject);
+                assert!(mail.subject.contains("<shop> { $life }  Bcc: x"), "{}", mail.subject);
+                assert!(mail.text.contains("Ann & Bob's <shop> { $life }"));
+                assert!(mail.html.contains("Ann &amp; Bob's &lt;shop&gt; { $life }"));
+                assert_eq!(mail.html.matches('<').count(), plain.html.matches('<').count());
+            }
+        }
     }
 
     #[test]
     fn who_lost_his_account_is_told_whom_to_contact() {
         let named = DefaultTemplates::new("Example").with_support_contact("help@example.com");
-        for locale in LOCALES {
-            let notice = NoticeMail { locale: *locale };
+        for locale in [Locale::EN, Locale::KO] {
+            let notice = NoticeMail::new(locale);
             assert!(named.email_changed(&notice).text.contains("help@example.com"));
             assert!(named.account_deleted(&notice).text.contains("help@example.com"));
         }
+        let deleted = DefaultTemplates::new("Example").account_deleted(&NoticeMail::default());
+        assert!(deleted.text.contains("contact the people who run Example."));
     }
 
     #[test]
     fn lives_are_said_in_the_unit_that_fits() {
-        assert_eq!(life_in_words(Locale::EN, Duration::from_mins(60)), "1 hour");
-        assert_eq!(life_in_words(Locale::EN, Duration::from_mins(90)), "90 minutes");
-        assert_eq!(life_in_words(Locale::KO, Duration::from_mins(30)), "30분");
+        let templates = DefaultTemplates::new("Example");
+        for (locale, minutes, said) in [
+            (Locale::EN, 60, "1 hour"),
+            (Locale::EN, 1440, "24 hours"),
+            (Locale::EN, 90, "90 minutes"),
+            (Locale::EN, 1, "1 minute"),
+            (Locale::KO, 30, "30분"),
+            (Locale::KO, 120, "2시간"),
+        ] {
+            assert_eq!(templates.life(locale, Duration::from_mins(minutes)), said);
+        }
+        assert!(templates.life(Locale::EN, Duration::MAX).starts_with("4294967295 "));
+    }
+
+    #[test]
+    fn a_language_that_was_added_is_written_and_any_other_is_english() {
+        let french = "password-reset-opening = Bonjour de { $service }.";
+        let fr = Locale::parse("fr-CA").unwrap();
+        let templates = DefaultTemplates::new("Example").with_language(fr, french).unwrap();
+        let mail = templates.password_reset(&link_mail(fr));
+        assert!(mail.text.starts_with("Bonjour de Example.\n\n"));
+        assert!(mail.html.contains("<html lang=\"fr-CA\" dir=\"ltr\">"));
+        assert_eq!(mail.subject, "Reset your Example password");
+        for unknown in ["fr", "xx"] {
+            let mail = templates.password_reset(&link_mail(Locale::parse(unknown).unwrap()));
+            assert!(mail.text.starts_with("Somebody asked"));
+            assert!(mail.html.contains("<html lang=\"en\" dir=\"ltr\">"));
+        }
     }
 }

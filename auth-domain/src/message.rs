@@ -133,6 +133,13 @@ pub struct LinkMail {
     pub life: Duration,
 }
 
+impl LinkMail {
+    /// What a template is given: to try out one of your own.
+    pub const fn new(locale: Locale, link: Zeroizing<String>, life: Duration) -> Self {
+        Self { locale, link, life }
+    }
+}
+
 impl fmt::Debug for LinkMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LinkMail(..)")
@@ -140,11 +147,18 @@ impl fmt::Debug for LinkMail {
 }
 
 /// What the wording of a notice is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoticeMail {
     /// The language to write in.
     pub locale: Locale,
+}
+
+impl NoticeMail {
+    /// What a template is given: to try out one of your own.
+    pub const fn new(locale: Locale) -> Self {
+        Self { locale }
+    }
 }
 
 /// The wording of mails. Replace it by a value of your own in [`Settings`](crate::Settings).
