@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::Locale;
 use crate::locale::ever_broader;
-use entries::Entries;
+use entries::{Entries, too_deep};
 
 /// Sentences in several languages, each by its id, as [Fluent](https://projectfluent.org) files word them.
 /// A clone shares them.
@@ -41,7 +41,7 @@ use entries::Entries;
 #[derive(Clone)]
 pub struct Messages {
     /// The reference first.
-    languages: Vec<Arc<Language>>,
+    languages: Arc<Vec<Arc<Language>>>,
     /// The variables of each sentence, by the first file of the reference.
     variables: Arc<Variables>,
 }
@@ -87,7 +87,7 @@ pub enum MessagesError {
         /// What was expected.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A message that refers to itself, or comes to more than a hundred placeables.
+    /// A message that refers to itself, or has or comes to more than a hundred placeables.
     #[error("{locale}: {id} refers to itself or to too much")]
     TooComplex {
         /// The file's language.
@@ -142,7 +142,7 @@ impl Messages {
     /// [`MessagesError`] for a file that is no Fluent, or says what could fail when it is needed.
     pub fn new(reference: Locale, ftl: &str) -> Result<Self, MessagesError> {
         let (language, variables) = Language::read(reference, Vec::new(), ftl)?;
-        Ok(Self { languages: vec![Arc::new(language)], variables: Arc::new(variables) })
+        Ok(Self { languages: Arc::new(vec![Arc::new(language)]), variables: Arc::new(variables) })
     }
 
     /// The same with one more language, or, of one that is there, with single sentences worded anew.
@@ -151,14 +151,14 @@ impl Messages {
     /// [`MessagesError`] as for [`Messages::new`], and for an id or a variable that the reference language
     /// does not have.
     pub fn with_language(mut self, locale: Locale, ftl: &str) -> Result<Self, MessagesError> {
-        let there = self.languages.iter().position(|language| language.locale == locale);
-        let there = there.and_then(|index| self.languages.get_mut(index));
+        let languages = Arc::make_mut(&mut self.languages);
+        let there = languages.iter_mut().find(|language| language.locale == locale);
         let files = there.as_ref().map(|language| language.files.clone()).unwrap_or_default();
         let (language, variables) = Language::read(locale, files, ftl)?;
         known(locale, &variables, &self.variables)?;
         match there {
             Some(there) => *there = Arc::new(language),
-            None => self.languages.push(Arc::new(language)),
+            None => languages.push(Arc::new(language)),
         }
         Ok(self)
     }
@@ -261,6 +261,9 @@ impl Language {
 }
 
 fn resource(locale: Locale, ftl: &str) -> Result<FluentResource, MessagesError> {
+    if let Some(id) = too_deep(ftl) {
+        return Err(MessagesError::TooComplex { locale, id: id.to_owned() });
+    }
     FluentResource::try_new(ftl.to_owned()).map_err(|(_, errors)| {
         let first = errors.into_iter().next();
         let position = first.as_ref().map_or(0, |error| error.pos.start);

@@ -14,6 +14,34 @@ const MOST_PLACEABLES: usize = 100;
 /// Plurals of longer numbers overflow in Fluent's resolver.
 const LONGEST_NUMBER: usize = 15;
 
+/// The entry that has more brackets than placeables may be. Fluent's parser goes down into each, so enough of
+/// them would end the process before anything else is known of the file. Counted line by line, and whether
+/// or not they are closed: what is a text and what is not, the parser alone knows.
+pub(super) fn too_deep(ftl: &str) -> Option<&str> {
+    let (mut entry, mut opened) = ("", 0);
+    for line in ftl.lines() {
+        if let Some(id) = begun_by(line) {
+            (entry, opened) = (id, 0);
+        }
+        opened += line.bytes().filter(|byte| matches!(byte, b'{' | b'(')).count();
+        if opened > MOST_PLACEABLES {
+            return Some(entry);
+        }
+    }
+    None
+}
+
+/// The id at the start of a line, if the parser cannot be within a bracket there: no bracket holds a line that
+/// starts so, or that is a comment.
+fn begun_by(line: &str) -> Option<&str> {
+    if line.starts_with('#') {
+        return Some("#");
+    }
+    let id = line.split_once('=')?.0.trim_end_matches(' ');
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (!id.is_empty() && id.bytes().all(is_id)).then_some(id)
+}
+
 /// What one language says: of two files the later.
 pub(super) struct Entries<'a> {
     locale: Locale,
