@@ -93,7 +93,9 @@ mod tests {
         for locale in locales {
             assert_eq!(messages.missing(locale).collect::<Vec<_>>(), [""; 0], "{locale}");
             for id in messages.ids() {
-                let text = messages.text(locale, id, &[]);
+                let values = messages.variables(id).map(|name| (name, 5_u32.into()));
+                let text = messages.text(locale, id, &values.collect::<Vec<_>>());
+                assert_ne!(text, id);
                 assert_eq!(text.chars().any(is_hangul), locale == Locale::KO, "{id}");
                 assert_eq!(text.is_ascii(), locale == Locale::EN, "{id}");
             }

@@ -173,6 +173,11 @@ impl Messages {
         self.variables.keys().map(String::as_str)
     }
 
+    /// The variables that a sentence may use in any language, in alphabetical order and without their dollar.
+    pub fn variables(&self, id: &str) -> impl Iterator<Item = &str> {
+        self.variables.get(id).into_iter().flatten().map(String::as_str)
+    }
+
     /// The sentences that a language does not say itself: all of them, if it is not there.
     pub fn missing(&self, locale: Locale) -> impl Iterator<Item = &str> {
         let language = self.languages.iter().find(|language| language.locale == locale);

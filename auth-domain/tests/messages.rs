@@ -34,6 +34,8 @@ fn what_a_language_lacks_is_said_in_the_reference_language() {
     let messages = french("hello = Bonjour, { $name } !").unwrap();
     assert_eq!(hello(&messages, fr()), "Bonjour, Ann !");
     assert_eq!(messages.text(fr(), "bye", &[]), "Good bye.");
+    assert_eq!(messages.variables("hello").collect::<Vec<_>>(), ["name"]);
+    assert_eq!(messages.variables("nothing").count(), 0);
     assert_eq!(messages.missing(fr()).collect::<Vec<_>>(), ["bye", "wait"]);
     assert_eq!(messages.missing(Locale::EN).count(), 0);
     let not_there = messages.missing(Locale::KO).collect::<Vec<_>>();
