@@ -18,8 +18,8 @@ use entries::{Entries, too_deep};
 /// Sentences in several languages, each by its id, as [Fluent](https://projectfluent.org) files word them.
 /// A clone shares them.
 ///
-/// The first language is the reference: its ids are the sentences that there are, and what another language
-/// does not say is said in it. A language that is added needs no more than what it words otherwise; one that
+/// The first language is the reference: its ids are the sentences that there are. What another language does
+/// not say is said in a broader one (`pt` for `pt-BR`) if that is there, or in the reference. A language that is added needs no more than what it words otherwise; one that
 /// is there already takes single sentences from the new file.
 ///
 /// ```
@@ -188,53 +188,56 @@ impl Messages {
     /// The language for a range of languages such as `pt-BR` in any case (RFC 4647 section 3.4, lookup): that
     /// one or the next broader one that is there.
     pub fn lookup(&self, range: &str) -> Option<Locale> {
-        self.language(range).map(|language| language.locale)
+        self.matching(range).next().map(|language| language.locale)
     }
 
     /// The language that a sentence is said in to who prefers `locale`.
     pub fn language_of(&self, locale: Locale, id: &str) -> Locale {
-        let language = self.wording(locale, id).next();
+        let language = self.wording(&locale, id).next();
         language.map_or(locale, |language| language.locale)
     }
 
-    /// A sentence in a language, or in the next broader one that is there, or in the reference language. The
+    /// A sentence in a language, or in the next broader one that has it, or in the reference language. The
     /// id itself, if there is no such sentence or not each of its variables has a value.
     ///
     /// Values are put in as they are, without marks for their direction of writing, which would get into
     /// subjects and into what is copied out of a mail.
     pub fn text(&self, locale: Locale, id: &str, values: &[(&str, MessageValue<'_>)]) -> String {
-        let arguments = values.iter().map(|(name, value)| (*name, FluentValue::from(*value)));
+        let arguments = values.iter().map(|(name, value)| (*name, value.to_fluent()));
         let arguments = arguments.collect();
-        let text = self.wording(locale, id).find_map(|language| language.text(id, &arguments));
+        let text = self.wording(&locale, id).find_map(|language| language.text(id, &arguments));
         text.unwrap_or_else(|| id.to_owned())
     }
 
-    /// The languages that have a sentence for who prefers `locale`: at most one and the reference.
-    fn wording(&self, locale: Locale, id: &str) -> impl Iterator<Item = &Language> {
-        let language = self.language(locale.tag()).into_iter();
+    /// The languages that have a sentence for who prefers `locale`, the narrowest first.
+    fn wording<'a>(
+        &'a self,
+        locale: &'a Locale,
+        id: &'a str,
+    ) -> impl Iterator<Item = &'a Language> {
         let reference = self.languages.first().map(Arc::as_ref);
-        language.chain(reference).filter(move |language| language.bundle.has_message(id))
+        let narrowest_first = self.matching(locale.tag()).chain(reference);
+        narrowest_first.filter(move |language| language.bundle.has_message(id))
     }
 
-    fn language(&self, range: &str) -> Option<&Language> {
-        let has =
-            |tag: &&str, language: &&Arc<Language>| language.locale.tag().eq_ignore_ascii_case(tag);
-        let mut tags = ever_broader(range);
-        tags.find_map(|tag| self.languages.iter().find(|language| has(&tag, language)))
-            .map(Arc::as_ref)
+    fn matching<'a>(&'a self, range: &'a str) -> impl Iterator<Item = &'a Language> {
+        let language = |tag: &str| {
+            let mut languages = self.languages.iter().map(Arc::as_ref);
+            languages.find(|language| language.locale.tag().eq_ignore_ascii_case(tag))
+        };
+        ever_broader(range).filter_map(language)
     }
 }
 
 /// Whether the reference language has all these sentences, and these variables in them.
 fn known(locale: Locale, said: &Variables, reference: &Variables) -> Result<(), MessagesError> {
     for (id, variables) in said {
-        let id = || id.clone();
-        let Some(known) = reference.get(&id()) else {
-            return Err(MessagesError::UnknownMessage { locale, id: id() });
+        let Some(known) = reference.get(id) else {
+            return Err(MessagesError::UnknownMessage { locale, id: id.clone() });
         };
         if let Some(variable) = variables.difference(known).next() {
-            let variable = variable.clone();
-            return Err(MessagesError::UnknownVariable { locale, id: id(), variable });
+            let (id, variable) = (id.clone(), variable.clone());
+            return Err(MessagesError::UnknownVariable { locale, id, variable });
         }
     }
     Ok(())
@@ -278,6 +281,15 @@ fn resource(locale: Locale, ftl: &str) -> Result<FluentResource, MessagesError> 
     })
 }
 
+impl<'a> MessageValue<'a> {
+    fn to_fluent(self) -> FluentValue<'a> {
+        match self {
+            Self::Number(number) => number.into(),
+            Self::Text(text) => text.into(),
+        }
+    }
+}
+
 impl<'a> From<&'a str> for MessageValue<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(text)
@@ -287,15 +299,6 @@ impl<'a> From<&'a str> for MessageValue<'a> {
 impl From<u32> for MessageValue<'_> {
     fn from(number: u32) -> Self {
         Self::Number(number)
-    }
-}
-
-impl<'a> From<MessageValue<'a>> for FluentValue<'a> {
-    fn from(value: MessageValue<'a>) -> Self {
-        match value {
-            MessageValue::Number(number) => number.into(),
-            MessageValue::Text(text) => text.into(),
-        }
     }
 }
 

@@ -81,6 +81,14 @@ fn the_next_broader_language_that_is_there_is_taken() {
     ] {
         assert_eq!(messages.lookup(range), found, "{range}");
     }
+    let swiss = Locale::parse("fr-CH").unwrap();
+    let messages = messages.with_language(fr(), "bye = Adieu").unwrap();
+    let messages = messages.with_language(swiss, "hello = Salut, { $name } !").unwrap();
+    assert_eq!(hello(&messages, swiss), "Salut, Ann !");
+    assert_eq!(
+        (messages.text(swiss, "bye", &[]).as_str(), messages.language_of(swiss, "bye")),
+        ("Adieu", fr())
+    );
     let taiwan = Locale::parse("zh-Hant-TW").unwrap();
     assert_eq!(messages.text(taiwan, "bye", &[]), "再見");
     assert_eq!(messages.language_of(taiwan, "bye"), traditional);
