@@ -1,12 +1,15 @@
 //! Sentences of the service's own, in languages that this crate does not know.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use adapters_http::{HttpOptions, messages};
-use adapters_local::testing;
-use auth_domain::{Locale, Messages};
+use adapters_local::{testing, testing_with};
+use auth_domain::{DefaultTemplates, Locale, Messages};
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::client::{ANN, Answer, Client, json_request};
+use crate::client::{ANN, Answer, Client, ann, json_request};
 
 fn with_french() -> Messages {
     let french = "answer-reset-requested = Un lien est en route.\n\
@@ -45,4 +48,27 @@ async fn a_sentence_that_the_language_lacks_is_english_and_says_so() {
     assert_eq!(refused.code(), (400, "body_not_object".into()));
     assert_eq!(refused.json()["detail"], "The body is not a JSON object.");
     assert_eq!(refused.header("content-language"), Some("en"));
+}
+
+#[tokio::test]
+async fn a_mail_is_in_the_language_that_its_request_asked_for() {
+    let french = "password-reset-subject = Votre mot de passe { $service }";
+    let templates = DefaultTemplates::new("Example");
+    let templates = templates.with_language(Locale::parse("fr").unwrap(), french).unwrap();
+    let world = testing_with(|_, settings| settings.templates = Arc::new(templates));
+    let mut options = HttpOptions::default();
+    options.messages = with_french();
+    let client = Client::with(&world, options);
+    client.register().await;
+    for (language, subject) in [
+        ("fr-CA", "Votre mot de passe Example"),
+        ("ko", "Example 비밀번호 재설정"),
+        ("de", "Reset your Example password"),
+    ] {
+        let asked = ask(&client, language, &json!({"email": ANN}).to_string()).await;
+        assert_eq!(asked.status, StatusCode::OK);
+        world.deliver_mail().await;
+        world.clock.advance(Duration::from_hours(1)); // beyond the caps of mails
+        assert_eq!(world.mailbox.latest(&ann()).unwrap().content.subject, subject);
+    }
 }
