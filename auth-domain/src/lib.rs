@@ -38,10 +38,12 @@ mod link;
 mod mail_job;
 mod master_secret;
 mod message;
+mod named;
 mod password;
 mod policy;
 pub mod ports;
 mod rate;
+mod request_id;
 mod reset;
 mod service;
 mod session;
@@ -57,7 +59,7 @@ pub use context::{RequestContext, SourceKey};
 pub use default_templates::DefaultTemplates;
 pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
-pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
+pub use event::{AccountCall, AuthEvent, EventDescription, EventKind, LoginFailure};
 pub use link::{DeviceToken, EmailChangeToken, LinkTokenError, VerificationToken};
 pub use mail_job::MailJobError;
 pub use master_secret::{MasterSecret, MasterSecretError, Purpose};
@@ -65,9 +67,11 @@ pub use message::{
     LinkBase, LinkBaseError, LinkMail, Locale, MailContent, MailTemplates, NoticeMail,
     OutgoingEmail,
 };
+pub use named::NameDescription;
 pub use password::{Password, PasswordError, PasswordHash};
 pub use policy::{PasswordPolicy, PolicyViolation};
 pub use rate::{LimitKey, RateLimit};
+pub use request_id::{RequestId, RequestIdError};
 pub use reset::{JobId, MailJob, ResetRecord, ResetToken, ResetTokenError, TokenDigest};
 pub use service::{
     Account, Admin, AdminError, Auth, AuthenticateError, ChangeEmailError, ChangeEmailRequest,

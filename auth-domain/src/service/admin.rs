@@ -167,7 +167,7 @@ impl Admin<'_> {
         key: &UserKey,
         context: &RequestContext,
     ) -> Result<(), AdminError> {
-        let subject = self.subject(key);
+        let subject = self.subject(key, context);
         let outcome = self.try_force_password_change(key, context, subject).await;
         self.auth.record_call(subject, AccountCall::ForcePasswordChange, outcome)
     }
@@ -194,7 +194,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn delete(&self, key: &UserKey, context: &RequestContext) -> Result<(), AdminError> {
-        let subject = self.subject(key);
+        let subject = self.subject(key, context);
         let outcome = self.try_delete(key, context, subject).await;
         self.auth.record_call(subject, AccountCall::DeleteAccount, outcome)
     }
@@ -218,7 +218,7 @@ impl Admin<'_> {
         call: AccountCall,
         change: CredentialChange,
     ) -> Result<(), AdminError> {
-        let subject = self.subject(key);
+        let subject = self.subject(key, &RequestContext::new());
         let outcome = self.try_change(key, change, subject).await.map(drop);
         self.auth.record_call(subject, call, outcome)
     }
@@ -233,8 +233,8 @@ impl Admin<'_> {
         self.auth.change_account(user, change, subject).await
     }
 
-    fn subject(&self, key: &UserKey) -> Subject {
-        let subject = self.auth.subject(Some(&key.email), &RequestContext::new());
+    fn subject(&self, key: &UserKey, context: &RequestContext) -> Subject {
+        let subject = self.auth.subject(Some(&key.email), context);
         Subject { user_id: Some(key.id), ..subject }
     }
 

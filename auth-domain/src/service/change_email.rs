@@ -123,7 +123,7 @@ impl Auth {
         subject: Subject,
     ) -> Result<(), ChangeEmailError> {
         let ChangeEmailRequest { new_email, current_password } = request;
-        let Current { user, .. } = self.current(claims).await.map_err(ProofError::from)?;
+        let Current { user, .. } = self.current(claims, subject).await.map_err(ProofError::from)?;
         if new_email == user.email {
             return Err(ChangeEmailError::Unchanged);
         }

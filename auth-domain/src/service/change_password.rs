@@ -103,7 +103,8 @@ impl Auth {
         context: &RequestContext,
         subject: Subject,
     ) -> Result<PasswordChanged, ChangePasswordError> {
-        let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
+        let Current { user, session } =
+            self.current(claims, subject).await.map_err(ProofError::from)?;
         let ChangePasswordRequest { current_password, new_password } = request;
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
         self.prove(&user, current_password, context, subject).await?;

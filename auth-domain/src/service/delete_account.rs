@@ -81,7 +81,8 @@ impl Auth {
         context: &RequestContext,
         subject: Subject,
     ) -> Result<(), DeleteAccountError> {
-        let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
+        let Current { user, session } =
+            self.current(claims, subject).await.map_err(ProofError::from)?;
         match password {
             Some(password) => self.prove(&user, password, context, subject).await?,
             None if self.now().distance(session.created_at) <= RECENT => {}

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::{Auth, Subject, is_corrupt};
 use crate::link::LinkClaims;
+use crate::named::named;
 use crate::ports::{Insert, Put, RateDecision};
 use crate::{
     CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, JobId, LinkMail, Locale,
@@ -22,26 +23,27 @@ pub enum Delivery {
     Skipped(SkipReason),
 }
 
-/// Why a mail job had nothing to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// The account is disabled.
-    Disabled,
-    /// The link would have expired before it was sent.
-    Expired,
-    /// The address is confirmed already.
-    AlreadyVerified,
-    /// The address, or everyone together, had enough mails; what was sent before stays good.
-    MailCap,
-    /// The change that the notice tells of did not happen.
-    NeverHappened,
-    /// The link was used: this job ran before.
-    Spent,
-    /// A newer link is out, or the password was changed since: this one would be dead on arrival.
-    Superseded,
-    /// No account has the address.
-    UnknownAccount,
+named! {
+    /// Why a mail job had nothing to send.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum SkipReason {
+        /// The account is disabled.
+        Disabled = "disabled",
+        /// The link would have expired before it was sent.
+        Expired = "expired",
+        /// The address is confirmed already.
+        AlreadyVerified = "already_verified",
+        /// The address, or everyone together, had enough mails; what was sent before stays good.
+        MailCap = "mail_cap",
+        /// The change that the notice tells of did not happen.
+        NeverHappened = "never_happened",
+        /// The link was used: this job ran before.
+        Spent = "spent",
+        /// A newer link is out, or the password was changed since: this one would be dead on arrival.
+        Superseded = "superseded",
+        /// No account has the address.
+        UnknownAccount = "unknown_account",
+    }
 }
 
 /// Why a mail job is not done.

@@ -145,12 +145,17 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<Vec<SessionInfo>, SessionError> {
-        let outcome = self.try_list_sessions(claims).await;
-        self.record_call(self.subject_of(claims, context), AccountCall::ListSessions, outcome)
+        let subject = self.subject_of(claims, context);
+        let outcome = self.try_list_sessions(claims, subject).await;
+        self.record_call(subject, AccountCall::ListSessions, outcome)
     }
 
-    async fn try_list_sessions(&self, claims: &Claims) -> Result<Vec<SessionInfo>, SessionError> {
-        let Current { user, session } = self.current(claims).await?;
+    async fn try_list_sessions(
+        &self,
+        claims: &Claims,
+        subject: Subject,
+    ) -> Result<Vec<SessionInfo>, SessionError> {
+        let Current { user, session } = self.current(claims, subject).await?;
         Ok(self.live_sessions(&user, Some(session.key.id)).await?)
     }
 
@@ -183,12 +188,18 @@ impl Auth {
         id: SessionId,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        let outcome = self.try_end_session(claims, id).await;
-        self.record_call(self.subject_of(claims, context), AccountCall::EndSession, outcome)
+        let subject = self.subject_of(claims, context);
+        let outcome = self.try_end_session(claims, id, subject).await;
+        self.record_call(subject, AccountCall::EndSession, outcome)
     }
 
-    async fn try_end_session(&self, claims: &Claims, id: SessionId) -> Result<(), SessionError> {
-        let Current { user, .. } = self.current(claims).await?;
+    async fn try_end_session(
+        &self,
+        claims: &Claims,
+        id: SessionId,
+        subject: Subject,
+    ) -> Result<(), SessionError> {
+        let Current { user, .. } = self.current(claims, subject).await?;
         match self.ports().sessions.end(&SessionKey { user_id: user.id, id }).await? {
             Update::Updated => Ok(()),
             Update::Stale => Err(SessionError::NotFound),
@@ -215,7 +226,7 @@ impl Auth {
         claims: &Claims,
         subject: Subject,
     ) -> Result<(), SessionError> {
-        let Current { user, .. } = self.current(claims).await?;
+        let Current { user, .. } = self.current(claims, subject).await?;
         match self.change_account(user, CredentialChange::Nothing, subject).await {
             // Nobody has a session of an account that is gone.
             Ok(_) | Err(AdminError::NotFound) => Ok(()),
