@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::ClientAddress;
 use crate::problem::{self, Problem};
+use crate::request_span::X_REQUEST_ID;
 
 /// Every choice of the router. The defaults suit a server that its clients reach directly.
 #[derive(Clone, Debug)]
@@ -133,7 +134,7 @@ impl AllowedOrigins {
             .allow_origin(origins)
             .allow_methods([Method::DELETE, Method::GET, Method::POST])
             .allow_headers([header::ACCEPT_LANGUAGE, header::AUTHORIZATION, header::CONTENT_TYPE])
-            .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+            .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE, X_REQUEST_ID])
             .max_age(Duration::from_mins(10))
     }
 }

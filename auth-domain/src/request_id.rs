@@ -38,6 +38,16 @@ impl RequestId {
         Ok(Self { bytes, length })
     }
 
+    /// 32 hex digits. The bytes should be of no other request: random ones, or a UUID's.
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let mut id = Self { bytes: [0; Self::MAX_BYTES], length: 32 };
+        for (place, digit) in id.bytes.iter_mut().zip(digits) {
+            *place = b"0123456789abcdef"[usize::from(digit)];
+        }
+        id
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         let text = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
@@ -110,6 +120,16 @@ mod tests {
         ] {
             assert_eq!(RequestId::parse(text), Err(RequestIdError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn bytes_are_hex_digits() {
+        let mut bytes = [0; 16];
+        bytes[0] = 0xa9;
+        bytes[15] = 0x0f;
+        let id = RequestId::from_bytes(&bytes);
+        assert_eq!(id.as_str(), "a900000000000000000000000000000f");
+        assert_eq!(RequestId::parse(id.as_str()), Ok(id));
     }
 
     #[test]

@@ -13,5 +13,6 @@ mod keys;
 mod origins;
 mod password;
 mod refusals;
+mod request_ids;
 mod sessions;
 mod tokens;

@@ -1,6 +1,7 @@
 use thiserror::Error;
 
 use super::session::{Current, NotCurrent};
+use super::span::use_case;
 use super::{Auth, Subject};
 use crate::{Claims, ErrorCode, EventKind, PortError, RequestContext, TokenCheck, TokenRejected};
 
@@ -59,14 +60,18 @@ impl Auth {
         token: &str,
         context: &RequestContext,
     ) -> Result<Claims, AuthenticateError> {
-        let mut subject = self.subject(None, context);
-        let outcome = self.try_authenticate(token, &mut subject).await;
-        match &outcome {
-            Ok(_) => {}
-            Err(AuthenticateError::Port(fault)) => self.record_fault(subject, fault),
-            Err(AuthenticateError::Rejected(_)) => self.record(subject, EventKind::TokenRefused),
-        }
-        outcome
+        use_case!("authenticate", async {
+            let mut subject = self.subject(None, context);
+            let outcome = self.try_authenticate(token, &mut subject).await;
+            match &outcome {
+                Ok(_) => {}
+                Err(AuthenticateError::Port(fault)) => self.record_fault(subject, fault),
+                Err(AuthenticateError::Rejected(_)) => {
+                    self.record(subject, EventKind::TokenRefused)
+                }
+            }
+            outcome
+        })
     }
 
     async fn try_authenticate(

@@ -3,6 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::{Current, Issued};
+use super::span::use_case;
 use super::{Auth, Crowded, ProofError, Subject, refused};
 use crate::ports::{CredentialChange, Update};
 use crate::{
@@ -91,9 +92,11 @@ impl Auth {
         request: ChangePasswordRequest,
         context: &RequestContext,
     ) -> Result<PasswordChanged, ChangePasswordError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_change_password(claims, request, context, subject).await;
-        self.record_call(subject, AccountCall::ChangePassword, outcome)
+        use_case!("change_password", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_change_password(claims, request, context, subject).await;
+            self.record_call(subject, AccountCall::ChangePassword, outcome)
+        })
     }
 
     async fn try_change_password(

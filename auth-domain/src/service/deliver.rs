@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::span::use_case;
 use super::{Auth, Subject, is_corrupt};
 use crate::link::LinkClaims;
 use crate::named::named;
@@ -122,19 +123,21 @@ impl Auth {
     /// # Errors
     /// [`DeliveryError`]: a transient one asks to be run again later.
     pub async fn deliver(&self, job: &MailJob) -> Result<Delivery, DeliveryError> {
-        let mut subject = self.subject(Some(job.email()), &RequestContext::new());
-        let outcome = self.try_deliver(job, &mut subject).await;
-        let kind = match &outcome {
-            Ok(Delivery::Sent) => EventKind::MailSent,
-            Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
-            Err(DeliveryError::NotYet) => EventKind::MailWaits,
-            Err(DeliveryError::Port(fault) | DeliveryError::Undeliverable(fault)) => {
-                self.record_fault(subject, fault);
-                EventKind::MailFailed { transient: fault.is_transient() }
-            }
-        };
-        self.record(subject, kind);
-        outcome
+        use_case!("deliver", async {
+            let mut subject = self.subject(Some(job.email()), &RequestContext::new());
+            let outcome = self.try_deliver(job, &mut subject).await;
+            let kind = match &outcome {
+                Ok(Delivery::Sent) => EventKind::MailSent,
+                Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
+                Err(DeliveryError::NotYet) => EventKind::MailWaits,
+                Err(DeliveryError::Port(fault) | DeliveryError::Undeliverable(fault)) => {
+                    self.record_fault(subject, fault);
+                    EventKind::MailFailed { transient: fault.is_transient() }
+                }
+            };
+            self.record(subject, kind);
+            outcome
+        })
     }
 
     async fn try_deliver(

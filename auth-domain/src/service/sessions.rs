@@ -4,6 +4,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::{Current, NotCurrent};
+use super::span::use_case;
 use super::{AdminError, Auth, Subject, refused, refuses};
 use crate::ports::{CredentialChange, Update};
 use crate::{
@@ -113,9 +114,11 @@ impl Auth {
         token: RefreshToken,
         context: &RequestContext,
     ) -> Result<(), LogoutError> {
-        let mut subject = self.subject(None, context);
-        let outcome = self.try_logout(token, context, &mut subject).await;
-        self.record_call(subject, AccountCall::Logout, outcome)
+        use_case!("logout", async {
+            let mut subject = self.subject(None, context);
+            let outcome = self.try_logout(token, context, &mut subject).await;
+            self.record_call(subject, AccountCall::Logout, outcome)
+        })
     }
 
     async fn try_logout(
@@ -145,9 +148,11 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<Vec<SessionInfo>, SessionError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_list_sessions(claims, subject).await;
-        self.record_call(subject, AccountCall::ListSessions, outcome)
+        use_case!("list_sessions", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_list_sessions(claims, subject).await;
+            self.record_call(subject, AccountCall::ListSessions, outcome)
+        })
     }
 
     async fn try_list_sessions(
@@ -188,9 +193,11 @@ impl Auth {
         id: SessionId,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_end_session(claims, id, subject).await;
-        self.record_call(subject, AccountCall::EndSession, outcome)
+        use_case!("end_session", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_end_session(claims, id, subject).await;
+            self.record_call(subject, AccountCall::EndSession, outcome)
+        })
     }
 
     async fn try_end_session(
@@ -216,9 +223,11 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_end_all_sessions(claims, subject).await;
-        self.record_call(subject, AccountCall::EndAllSessions, outcome)
+        use_case!("end_all_sessions", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_end_all_sessions(claims, subject).await;
+            self.record_call(subject, AccountCall::EndAllSessions, outcome)
+        })
     }
 
     async fn try_end_all_sessions(
