@@ -1,7 +1,6 @@
 use auth_domain::ports::EventSink;
 use auth_domain::{AccountCall, AuthEvent, ErrorCode, LoginFailure, PortErrorKind, SkipReason};
 use tracing::Level;
-use tracing::field::display;
 
 /// Writes each event to the `tracing` subscriber of the process, under the target `auth`: faults as
 /// warnings, all else as information. Neither address nor secret is in an event.
@@ -21,10 +20,10 @@ macro_rules! write_event {
         tracing::event!(
             target: "auth",
             $level,
-            user_id = user_id.map(display),
-            account = account.map(display),
-            source = source.map(display),
-            request_id = request_id.map(display),
+            user_id = user_id.map(tracing::field::display),
+            account = account.map(tracing::field::display),
+            source = source.map(tracing::field::display),
+            request_id = request_id.map(tracing::field::display),
             call = kind.call().map(AccountCall::name),
             code = kind.code().map(ErrorCode::as_str),
             failure = kind.failure().map(LoginFailure::name),
