@@ -5,6 +5,9 @@
 //! of those is a port. `adapters-local` implements every port in-process, `adapters-http` puts a
 //! router in front of it.
 //!
+//! What comes of each call is one [`AuthEvent`], and each runs in a span of the façade `tracing` (target
+//! `auth`, the name of the use case), which costs next to nothing where nobody listens.
+//!
 //! | use case | call | what it promises |
 //! |---|---|---|
 //! | sign up | [`Auth::register`] | one account for each address, whoever else registers meanwhile |

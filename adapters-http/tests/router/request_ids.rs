@@ -1,6 +1,6 @@
 //! What each request is found by.
 
-use adapters_http::{HttpOptions, unavailable};
+use adapters_http::{AllowedOrigins, HttpOptions, Origin, unavailable};
 use adapters_local::{Testing, testing};
 use auth_domain::RequestId;
 use axum::body::Body;
@@ -103,8 +103,12 @@ async fn every_answer_has_an_id_whatever_becomes_of_the_request() {
 
 #[tokio::test]
 async fn a_page_that_may_call_may_read_the_id() {
-    let client = Client::of(&testing());
+    let mut options = HttpOptions::default();
+    let origin = Origin::parse("https://app.example.com").unwrap();
+    options.allowed_origins = AllowedOrigins::Only(vec![origin]);
+    let client = Client::with(&testing(), options);
     let answer = login(&client, &[("origin", b"https://app.example.com")]).await;
+    assert!(answer.header("access-control-allow-origin").is_some());
     let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
     assert!(exposed.contains("x-request-id"), "{exposed}");
 }
