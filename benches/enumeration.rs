@@ -5,7 +5,7 @@
 //! server, runs it over SQLite in the folder for temporary files, and asks it N times (10,000) about addresses of
 //! each state, in turns, by HTTP on one connection. Linux only: the server's CPU is read from `/proc`.
 //!
-//! Fails if two answers differ in a byte but for `Date`, or if an AUC is beyond the bar that it prints. With
+//! Fails if two answers differ in a byte but for `Date` and `X-Request-Id`, or if an AUC is beyond the bar that it prints. With
 //! `--undefended` the server is started without the hash for accounts that are not there, and it fails if
 //! that is not found out (N is then 500).
 #![expect(

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use adapters_local::{Testing, testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{EventSink, Mailer, TokenIssuer};
+use auth_domain::ports::{EventSink, Mailer, TokenIssuer, TokenVerifier};
 use auth_domain::{
-    AuthEvent, Claims, DisplayName, Email, LoginRequest, OutgoingEmail, Password, PortError,
-    RateLimit, RegisterRequest, RequestContext, ResetRequest, SignedToken,
+    AuthEvent, Claims, CredentialVersion, DisplayName, Email, LoginRequest, OutgoingEmail,
+    Password, PortError, RateLimit, RegisterRequest, RequestContext, ResetRequest, SessionId,
+    SignedToken, Timestamp, TokenRejected, UserId,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -25,6 +26,19 @@ struct Unsigned;
 impl TokenIssuer for Unsigned {
     async fn issue(&self, _: &Claims) -> Result<SignedToken, PortError> {
         Ok(SignedToken::new(String::new()))
+    }
+}
+
+/// Checking is measured by `token`, too.
+struct Unchecked(Claims);
+
+impl TokenVerifier for Unchecked {
+    fn verify(&self, _: &str, _: Timestamp) -> Result<Claims, TokenRejected> {
+        Ok(self.0.clone())
+    }
+
+    fn jwks(&self) -> String {
+        String::new()
     }
 }
 
@@ -86,6 +100,36 @@ async fn whole_test() {
     auth.login(LoginRequest { email, password }, &context).await.unwrap();
 }
 
+fn claims() -> Claims {
+    let now = Timestamp::from_seconds(1_700_000_000);
+    Claims {
+        user_id: UserId::from_entropy_bytes([9; 16]),
+        session_id: SessionId::from_entropy_bytes([8; 16]),
+        email: Email::parse("ann@example.com").unwrap(),
+        name: DisplayName::parse("Ann").unwrap(),
+        credential_version: CredentialVersion::FIRST,
+        issued_at: now,
+        expires_at: now + Duration::from_mins(15),
+    }
+}
+
+/// On the path of every request: what a span costs where nobody listens, and where lines are written.
+fn authenticate(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let world = testing_with(|ports, _| ports.token_verifier = Arc::new(Unchecked(claims())));
+    let auth = &world.auth;
+    let mut group = criterion.benchmark_group("authenticate, checking stubbed");
+    group.bench_function("nobody listens", |bencher| {
+        bencher.to_async(&runtime).iter(async || auth.authenticate("token").await.unwrap());
+    });
+    let lines = tracing_subscriber::fmt().json().with_writer(std::io::sink).finish();
+    let _guard = tracing::subscriber::set_default(lines);
+    group.bench_function("lines are written", |bencher| {
+        bencher.to_async(&runtime).iter(async || auth.authenticate("token").await.unwrap());
+    });
+    group.finish();
+}
+
 fn use_cases(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let world = world();
@@ -136,5 +180,6 @@ fn use_cases(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, use_cases);
+// The first sets a subscriber only when it has measured without one.
+criterion_group!(benches, authenticate, use_cases);
 criterion_main!(benches);

@@ -12,7 +12,7 @@ would replace or remove the API, a table or a secret, runs it, sets the stage, a
   --dry-run            do everything but touch AWS; needs neither credentials nor the aws CLI
   --stack NAME         CloudFormation stack                        (default: alcolook-backend)
   --region REGION      (default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1)
-  --bucket NAME        S3 bucket of the region, for the zip        (required without --dry-run)
+  --bucket NAME        S3 bucket of the region, for zip and template (required without --dry-run)
   --settings FILE      lines Name=Value, for parameters of template.yaml
   --set Name=Value     one parameter, before the file's; repeatable
   --install-tools      put cargo-lambda, zig and cfn-lint from PyPI into target/deploy/tools, and use them
@@ -219,7 +219,7 @@ check_tools() {
     has sha256sum || has shasum || refuse 'sha256sum is missing (coreutils)'
     if [[ "$dry_run" == false ]]; then
         has aws || refuse 'the aws CLI is missing: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html'
-        [[ -n "$bucket" ]] || refuse '--bucket is missing: an S3 bucket of the region, for the zip'
+        [[ -n "$bucket" ]] || refuse '--bucket is missing: an S3 bucket of the region, for zip and template'
     fi
 }
 
@@ -303,9 +303,8 @@ lint() {
     fi
 }
 
-# The deployment's id carries a digest of all that it publishes. Comments stay here: what CloudFormation
-# takes is limited.
-render() { # sets rendered
+# The deployment's id carries a digest of all that it publishes. Comments stay here.
+render() { # sets rendered, template_key
     local name digest
     digest="$({
         cat "$template"
@@ -314,7 +313,8 @@ render() { # sets rendered
     } | sha256)"
     rendered="$output/template.yaml"
     sed -e '/^ *#/d' -e '/^$/d' -e "s/^  ApiRelease:\$/  ApiRelease${digest:0:12}:/" "$template" >"$rendered"
-    (($(wc -c <"$rendered") <= 51200)) || refuse 'the template is larger than CloudFormation takes (51,200 bytes)'
+    (($(wc -c <"$rendered") <= 1000000)) || refuse 'the template is larger than CloudFormation takes (1,000,000 bytes)'
+    template_key="alcolook-auth/$(sha256 <"$rendered").yaml"
     say "rendered   $rendered (release ${digest:0:12})"
 }
 
@@ -478,16 +478,19 @@ plan_ttl() {
 }
 
 make_change_set() { # sets change_set; empty when there is nothing to change
-    local type=UPDATE reason
+    local type=UPDATE reason domain=amazonaws.com
     [[ "$exists" == true ]] || type=CREATE
     ask "upload to the bucket $bucket" s3 cp "$zip" "s3://$bucket/$code_key" --only-show-errors
+    # A request itself has no room for it (51,200 bytes).
+    ask "upload to the bucket $bucket" s3 cp "$rendered" "s3://$bucket/$template_key" --only-show-errors
+    [[ "$region" != cn-* ]] || domain=amazonaws.com.cn
     given[CodeBucket]="$bucket"
     given[CodeKey]="$code_key"
     parameters_json >"$work/parameters.json"
     change_set="deploy-$(date -u +%Y%m%d-%H%M%S)"
     ask "make a change set of $stack" cloudformation create-change-set --stack-name "$stack" \
         --change-set-name "$change_set" --change-set-type "$type" --capabilities CAPABILITY_IAM \
-        --template-body "file://$rendered" --parameters "file://$work/parameters.json" >/dev/null
+        --template-url "https://s3.$region.$domain/$bucket/$template_key" --parameters "file://$work/parameters.json" >/dev/null
     if ! aws cloudformation wait change-set-create-complete --stack-name "$stack" --change-set-name "$change_set" \
         --region "$region" 2>/dev/null; then
         reason="$(ask 'read the change set' cloudformation describe-change-set --stack-name "$stack" \
@@ -724,7 +727,7 @@ say_plan() {
         "  1. check credentials, the stack $stack in $region, the bucket ${bucket:-(--bucket)}, the SES identity, API Gateway's CloudWatch role, the shared secret's length" \
         '  2. refuse routes of the template that were added to the API by hand' \
         '  3. work out the TTL step of the table of reset links' \
-        "  4. upload $zip to s3://${bucket:-(--bucket)}/$code_key" \
+        "  4. upload $zip to s3://${bucket:-(--bucket)}/$code_key, and the template to $template_key there" \
         '  5. make a change set and show it; refuse one that replaces or removes the API, one of its paths, a table or a secret' \
         '  6. when taking over: refuse to take away a role in use; walk the addresses, and refuse while any is not canonical' \
         '  7. ask, run the change set, wait, and ask the new function how it is' \

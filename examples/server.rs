@@ -34,6 +34,9 @@ use clap::{Parser, ValueEnum};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use stores::Worker;
 use undefended::SkipsStandInHash;
@@ -114,6 +117,13 @@ struct Arguments {
     /// Proxies of yours that each request passes; the client is read from X-Forwarded-For.
     #[arg(long, env = "AUTH_TRUSTED_HOPS", default_value_t = 0)]
     trusted_hops: usize,
+    /// How the log is written, to the standard error.
+    #[arg(long, env = "AUTH_LOG_FORMAT", default_value = "pretty")]
+    log_format: LogFormat,
+    /// What is logged, by level and target, as in `info,auth=debug`. Never more than `info` of `aws_*` and
+    /// `sqlx` where others read the log.
+    #[arg(long, env = "AUTH_LOG", default_value = "info")]
+    log: EnvFilter,
     /// Web origins that may call, separated by commas; `*` for all.
     #[arg(long, env = "AUTH_ALLOWED_ORIGINS", value_delimiter = ',')]
     allowed_origins: Vec<String>,
@@ -142,6 +152,13 @@ struct Arguments {
     /// measures that. In no environment, so that nobody inherits it.
     #[arg(long, hide = true)]
     danger_skip_stand_in_hash: bool,
+}
+
+/// For readers, or for machines.
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Pretty,
+    Json,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -193,8 +210,7 @@ enum Security {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let is_read = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_read).init();
+    start_log(arguments.log_format, arguments.log.clone());
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
@@ -214,6 +230,18 @@ async fn main() -> Result<()> {
     drop(stop_worker);
     println!("stopped; {}", worker.await?);
     Ok(())
+}
+
+fn start_log(format: LogFormat, filter: EnvFilter) {
+    let is_read = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Pretty => {
+            lines.pretty().with_ansi(is_read).with_file(false).with_line_number(false).boxed()
+        }
+        LogFormat::Json => lines.json().with_current_span(false).with_span_list(true).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }
 
 type Service =

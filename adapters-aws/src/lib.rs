@@ -28,12 +28,14 @@ pub mod address_walk;
 mod client;
 pub mod clients;
 pub mod dynamodb;
+mod emf;
 mod fault;
 mod secrets;
 mod ses;
 mod sqs;
 
 pub use client::{AwsRoots, AwsSettings};
+pub use emf::{EmfEvents, EmfMetric, EmfSettings, EmfSettingsError};
 pub use fault::AwsFault;
 pub use secrets::{SecretError, SecretSource, Secrets};
 pub use ses::{SesMailer, SesSettings, SesSettingsError};

@@ -1,10 +1,11 @@
-use auth_domain::{Auth, Claims};
+use auth_domain::{Auth, Claims, RequestContext};
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use crate::problem::{self, Problem};
+use crate::request_span::id_of;
 use crate::{HttpOptions, RequireBearer};
 
 /// Who calls one of your own routes, by the access token of the request: an extractor that lets nobody
@@ -44,7 +45,8 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        RequireBearer::from_ref(state).claims(&parts.headers).await.map(Self)
+        let id = id_of(&parts.extensions, &parts.headers);
+        RequireBearer::from_ref(state).claims(&parts.headers, id).await.map(Self)
     }
 }
 
@@ -53,9 +55,10 @@ pub(crate) async fn authenticate(
     auth: &Auth,
     options: &HttpOptions,
     headers: &HeaderMap,
+    context: &RequestContext,
 ) -> Result<Claims, Problem> {
     let token = bearer_token(headers)?;
-    options.in_time(auth.authenticate(token)).await
+    options.in_time(auth.authenticate_request(token, context)).await
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1), the only place where one is

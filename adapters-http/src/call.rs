@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_domain::{Auth, Claims, Locale, Messages, RequestContext, UserAgent};
+use auth_domain::{Auth, Claims, Locale, Messages, RequestContext, RequestId, UserAgent};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde::Serialize;
+use tracing::Instrument;
 use zeroize::Zeroizing;
 
 use crate::fields::Fields;
@@ -43,7 +44,9 @@ impl Call {
         let body = body::read(body, service.options.body_timeout).await;
         let source = service.options.client_address.of(&parts);
         let context = RequestContext::new().in_locale(locale).from_source(source);
-        let context = context.from_client(user_agent(&parts));
+        let context = context
+            .from_client(user_agent(&parts))
+            .with_request_id(parts.extensions.get::<RequestId>().copied());
         Self { context, service, parts, body }
     }
 
@@ -53,7 +56,8 @@ impl Call {
 
     /// Who bears the access token of this request.
     pub(crate) async fn bearer(&self) -> Result<Claims, Problem> {
-        bearer::authenticate(self.auth(), &self.service.options, &self.parts.headers).await
+        let Self { context, service, parts, .. } = self;
+        bearer::authenticate(&service.auth, &service.options, &parts.headers, context).await
     }
 
     /// The body: exactly these fields.
@@ -113,7 +117,8 @@ impl Call {
     {
         let options = Arc::clone(&self.service.options);
         let work = work(self.auth().clone(), self.context.clone());
-        match tokio::spawn(async move { options.in_time(work).await }).await {
+        let work = async move { options.in_time(work).await };
+        match tokio::spawn(work.in_current_span()).await {
             Ok(outcome) => outcome,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -33,6 +33,11 @@
 //! the client accepts. Every answer but the keys is `Cache-Control: no-store`; 429 and 503 say when to
 //! come back.
 //!
+//! Every answer says in `X-Request-Id` what its request is found by in logs and events: an id that whoever
+//! serves the router put into the request's extensions (an [`auth_domain::RequestId`]), or a well-formed one
+//! that came with the request, or a new one. All that a request causes is in one span of `tracing`, target
+//! `auth`, with the method, the route and the status, by OpenTelemetry's conventions.
+//!
 //! | status | codes |
 //! |---|---|
 //! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `email_unchanged`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `link_invalid`, `malformed_json`, `name_invalid`, `password_breached`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_forbidden_character`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
@@ -58,6 +63,7 @@ mod language;
 mod options;
 mod problem;
 mod refused;
+mod request_span;
 mod require_bearer;
 
 use std::sync::Arc;
@@ -66,6 +72,7 @@ use auth_domain::Auth;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{MethodFilter, get};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -151,6 +158,7 @@ fn layered(router: Router, options: &HttpOptions) -> Router {
         .layer(options.allowed_origins.layer())
         .layer(unless_said(header::CACHE_CONTROL, "no-store"))
         .layer(unless_said(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(from_fn(request_span::numbered))
 }
 
 fn unless_said(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

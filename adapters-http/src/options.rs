@@ -7,6 +7,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::Url;
 
 use crate::problem::{self, Problem};
+use crate::request_span::X_REQUEST_ID;
 use crate::{ClientAddress, messages};
 
 /// Every choice of the router. The defaults suit a server that its clients reach directly.
@@ -150,7 +151,7 @@ impl AllowedOrigins {
             .allow_origin(origins)
             .allow_methods([Method::DELETE, Method::GET, Method::POST])
             .allow_headers([header::ACCEPT_LANGUAGE, header::AUTHORIZATION, header::CONTENT_TYPE])
-            .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+            .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE, X_REQUEST_ID])
             .max_age(Duration::from_mins(10))
     }
 }

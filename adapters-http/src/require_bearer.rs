@@ -2,7 +2,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_domain::{AccessTokenVerifier, Auth, AuthenticateError, Claims};
+use auth_domain::{
+    AccessTokenVerifier, Auth, AuthenticateError, Claims, RequestContext, RequestId,
+};
 use axum::extract::FromRef;
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +13,7 @@ use tower::{Layer, Service};
 use crate::HttpOptions;
 use crate::bearer::{authenticate, bearer_token};
 use crate::problem::Problem;
+use crate::request_span::id_of;
 
 /// Protects your own routes: only a request with a good access token passes.
 ///
@@ -61,9 +64,14 @@ impl RequireBearer {
     }
 
     /// Who sends a request with these headers, or what he is answered.
-    pub(crate) async fn claims(&self, headers: &HeaderMap) -> Result<Claims, Response> {
+    pub(crate) async fn claims(
+        &self,
+        headers: &HeaderMap,
+        request_id: Option<RequestId>,
+    ) -> Result<Claims, Response> {
+        let context = RequestContext::new().with_request_id(request_id);
         let outcome = match &self.check {
-            Check::Service(auth) => authenticate(auth, &self.options, headers).await,
+            Check::Service(auth) => authenticate(auth, &self.options, headers, &context).await,
             Check::Keys(verifier) => verified(verifier, headers),
         };
         outcome.map_err(|problem| refusal(&problem, &self.options, headers))
@@ -146,7 +154,8 @@ where
         let mut ready = std::mem::replace(&mut self.inner, next);
         let require = self.require.clone();
         Box::pin(async move {
-            match require.claims(request.headers()).await {
+            let id = id_of(request.extensions(), request.headers());
+            match require.claims(request.headers(), id).await {
                 Ok(claims) => {
                     request.extensions_mut().insert(claims);
                     Ok(ready.call(request).await?.into_response())

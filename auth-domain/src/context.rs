@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::{DeviceToken, Locale, UserAgent};
+use crate::{DeviceToken, Locale, RequestId, UserAgent};
 
 /// Who calls, as far as the driving adapter knows: what limits are counted by and mails are worded in.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct RequestContext {
     pub device: Option<DeviceToken>,
     /// What the client calls itself, to be shown in the list of sessions.
     pub user_agent: Option<UserAgent>,
+    /// What this request is found by in logs: in every [`AuthEvent`](crate::AuthEvent) of its call.
+    pub request_id: Option<RequestId>,
 }
 
 impl RequestContext {
@@ -49,6 +51,13 @@ impl RequestContext {
     #[must_use]
     pub fn from_client(mut self, user_agent: Option<UserAgent>) -> Self {
         self.user_agent = user_agent;
+        self
+    }
+
+    /// The same request under this id.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: Option<RequestId>) -> Self {
+        self.request_id = request_id;
         self
     }
 }

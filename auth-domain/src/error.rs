@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::named::named;
+
 /// Why a port could not do what it was asked. What a port may expect to happen (a taken address, a
 /// wrong password) is a return value, never one of these.
 ///
@@ -12,18 +14,19 @@ pub struct PortError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What a caller can do about a [`PortError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PortErrorKind {
-    /// What was read cannot be understood. Trying again reads the same.
-    Corrupt,
-    /// Refused for good: trying again changes nothing.
-    Rejected,
-    /// Too much at once: trying again later may work.
-    Throttled,
-    /// Not reached, or no answer: trying again may work. Whether anything was done is not known.
-    Unavailable,
+named! {
+    /// What a caller can do about a [`PortError`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum PortErrorKind {
+        /// What was read cannot be understood. Trying again reads the same.
+        Corrupt = "corrupt",
+        /// Refused for good: trying again changes nothing.
+        Rejected = "rejected",
+        /// Too much at once: trying again later may work.
+        Throttled = "throttled",
+        /// Not reached, or no answer: trying again may work. Whether anything was done is not known.
+        Unavailable = "unavailable",
+    }
 }
 
 impl PortError {

@@ -5,6 +5,9 @@
 //! of those is a port. `adapters-local` implements every port in-process, `adapters-http` puts a
 //! router in front of it.
 //!
+//! What comes of each call is one [`AuthEvent`], and each runs in a span of the façade `tracing` (target
+//! `auth`, the name of the use case), which costs next to nothing where nobody listens.
+//!
 //! | use case | call | what it promises |
 //! |---|---|---|
 //! | sign up | [`Auth::register`] | one account for each address, whoever else registers meanwhile |
@@ -40,10 +43,12 @@ mod mail_job;
 mod master_secret;
 mod message;
 mod messages;
+mod named;
 mod password;
 mod policy;
 pub mod ports;
 mod rate;
+mod request_id;
 mod reset;
 mod service;
 mod session;
@@ -59,7 +64,7 @@ pub use context::{RequestContext, SourceKey};
 pub use default_templates::DefaultTemplates;
 pub use email::{Email, EmailError};
 pub use error::{ErrorCode, PortError, PortErrorKind};
-pub use event::{AccountCall, AuthEvent, EventKind, LoginFailure};
+pub use event::{AccountCall, AuthEvent, EventDescription, EventKind, LoginFailure};
 pub use link::{DeviceToken, EmailChangeToken, LinkTokenError, VerificationToken};
 pub use locale::{Locale, LocaleError};
 pub use mail_job::MailJobError;
@@ -68,9 +73,11 @@ pub use message::{
     LinkBase, LinkBaseError, LinkMail, MailContent, MailTemplates, NoticeMail, OutgoingEmail,
 };
 pub use messages::{MessageValue, Messages, MessagesError};
+pub use named::NameDescription;
 pub use password::{Password, PasswordError, PasswordHash};
 pub use policy::{PasswordPolicy, PolicyViolation};
 pub use rate::{LimitKey, RateLimit};
+pub use request_id::{RequestId, RequestIdError};
 pub use reset::{JobId, MailJob, ResetRecord, ResetToken, ResetTokenError, TokenDigest};
 pub use service::{
     Account, Admin, AdminError, Auth, AuthenticateError, ChangeEmailError, ChangeEmailRequest,

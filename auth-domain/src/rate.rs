@@ -51,6 +51,13 @@ impl fmt::Debug for LimitKey {
     }
 }
 
+/// Its first 16 hex digits: enough to tell addresses apart in logs.
+impl fmt::Display for LimitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// HMAC-SHA-256 of `parts`, each preceded by its length so that no two lists of parts collide.
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 section 2)")]
 pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
@@ -71,6 +78,11 @@ mod tests {
         let key = [1; 32];
         assert_ne!(hmac_sha256(&key, &[b"ab", b"c"]), hmac_sha256(&key, &[b"a", b"bc"]));
         assert_ne!(hmac_sha256(&key, &[b"ab"]), hmac_sha256(&[2; 32], &[b"ab"]));
+    }
+
+    #[test]
+    fn in_logs_a_key_is_sixteen_digits() {
+        assert_eq!(LimitKey::from_bytes([0xa9; 32]).to_string(), "a9a9a9a9a9a9a9a9");
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub(crate) struct Client {
 }
 
 pub(crate) struct Answer {
-    /// Status, headers and body; but for `Date`, which is of the server's clock.
+    /// Status, headers and body; but for `Date`, which is of the server's clock, and `X-Request-Id`, which is
+    /// another for each request.
     pub(crate) text: String,
     /// From the first byte that went out to the last that came.
     pub(crate) time: Duration,
@@ -33,7 +34,7 @@ impl Client {
         self.stream.write_all(request)?;
         self.read_answer()?;
         let time = begin.elapsed();
-        let text = without_date(std::str::from_utf8(&self.buffer)?);
+        let text = comparable(std::str::from_utf8(&self.buffer)?);
         Ok(Answer { text, time })
     }
 
@@ -68,8 +69,10 @@ fn headers(head: &str) -> impl Iterator<Item = (&str, &str)> {
     head.lines().filter_map(|line| line.split_once(':'))
 }
 
-fn without_date(answer: &str) -> String {
-    let is_date =
-        |line: &&str| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("date:"));
-    answer.split_inclusive("\r\n").filter(|line| !is_date(line)).collect()
+fn comparable(answer: &str) -> String {
+    let is_of_the_answer = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        ["date", "x-request-id"].iter().any(|other| name.eq_ignore_ascii_case(other))
+    };
+    answer.split_inclusive("\r\n").filter(|line| !is_of_the_answer(line)).collect()
 }

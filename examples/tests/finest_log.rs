@@ -101,7 +101,7 @@ impl Watched {
 
     /// Each text field that a stranger can fill, with what would begin a line of its own.
     async fn forges_lines(&mut self) {
-        let forged = "canary\r\n INFO auth: LoggedIn\u{1b}[31m\u{2028}";
+        let forged = "canary\r\n INFO auth: logged_in\u{1b}[31m\u{2028}";
         for path in [
             "register",
             "login",
@@ -122,7 +122,7 @@ impl Watched {
                 self.post(path, json!({ field: value })).await;
             }
         }
-        self.post("nowhere%0d%0a%20INFO%20auth:%20LoggedIn", json!({"password": forged})).await;
+        self.post("nowhere%0d%0a%20INFO%20auth:%20logged_in", json!({"password": forged})).await;
     }
 
     async fn is_refused(&mut self) {
@@ -253,7 +253,7 @@ async fn at_the_finest_level_no_secret_is_logged_and_no_client_begins_a_line() {
     world.mails_hold_nothing_else();
 
     let text = log.text();
-    for there in ["DEBUG", "LoggedIn", "TooManyAttempts", "PortFailed", "no such table"] {
+    for there in ["DEBUG", "logged_in", "too_many_attempts", "port_failed", "no such table"] {
         assert!(text.contains(there), "nothing was logged that has {there:?}");
     }
     assert!(world.secrets.number() > 60, "{} secrets passed", world.secrets.number());

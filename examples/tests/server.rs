@@ -4,6 +4,7 @@
 mod databases;
 mod process;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -100,6 +101,32 @@ fn the_six_steps_end_with_the_new_password_accepted_and_the_old_one_refused() {
         let (status, answer) = server.post_in("xx", "login", &login);
         assert_eq!((status, &answer["error"]), (401, &json!(refused)));
     }
+}
+
+#[test]
+fn a_log_in_json_is_a_record_a_line_with_the_id_of_its_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut command = command("server", &[("AUTH_LOG_FORMAT", "json"), ("AUTH_LOG", "auth=info")]);
+    command.stderr(fs::File::create(&log).unwrap());
+    let mut server = Server::with_log(command);
+    server.register();
+    let answer = ureq::post(format!("http://{}/auth/login", server.address))
+        .header("Content-Type", "application/json")
+        .header("X-Request-Id", "seven")
+        .send(json!({"email": EMAIL, "password": OLD}).to_string())
+        .unwrap();
+    assert_eq!(answer.headers()["x-request-id"], "seven");
+    assert!(server.stop());
+    let text = fs::read_to_string(&log).unwrap();
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_message = |record: &&Value| record["fields"]["message"] == "logged_in";
+    let record = records.iter().find(of_message).unwrap();
+    assert_eq!(record["fields"]["request_id"], "seven", "{record}");
+    assert_eq!(record["spans"][0]["http.route"], "/auth/login", "{record}");
+    assert_eq!(record["spans"][1]["name"], "login", "{record}");
+    assert!(records.iter().all(|record| record["target"] == "auth"), "{text}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapters_aws::dynamodb::{self, TableNames};
-use adapters_aws::{SesMailer, SesSettings, SqsMailQueue, clients};
+use adapters_aws::{EmfEvents, EmfSettings, SesMailer, SesSettings, SqsMailQueue, clients};
 use adapters_local::memory::MemoryRateLimiter;
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, CompatibilityIssuer, JwtIssuer, JwtVerifier, OsEntropy,
@@ -11,21 +11,22 @@ use adapters_local::{
 };
 use anyhow::{Context, Result, ensure};
 use auth_domain::ports::{
-    AttemptStore, Entropy, MailQueue, Mailer, PasswordHasher, RateLimiter, ResetTokenStore,
-    SessionStore, TokenIssuer, UserStore,
+    AttemptStore, Entropy, EventSink, MailQueue, Mailer, PasswordHasher, RateLimiter,
+    ResetTokenStore, SessionStore, TokenIssuer, UserStore,
 };
 use auth_domain::{Auth, DefaultTemplates, MasterSecret, Ports};
 use tokio::sync::Mutex;
 
 use crate::peppers::Peppers;
 use crate::secret::{Secret, SecretVersions};
-use crate::settings::{Settings, SourceLimits};
+use crate::settings::{Metrics, Settings, SourceLimits};
 
 /// The use cases, and what they are put together from anew when a secret changes.
 pub(crate) struct Composition {
     pub(crate) settings: Settings,
     attempts: Arc<dyn AttemptStore>,
     entropy: Arc<dyn Entropy>,
+    events: Arc<dyn EventSink>,
     /// Where there is no pepper, so that its threads start at once.
     unpeppered: Option<Arc<dyn PasswordHasher>>,
     mail_queue: Arc<dyn MailQueue>,
@@ -91,6 +92,7 @@ impl Composition {
         Ok(Self {
             attempts: Arc::new(dynamodb::DynamoAttempts::new(dynamo.clone(), tables.attempts)),
             entropy,
+            events: events(&settings)?,
             unpeppered,
             mail_queue: Arc::new(SqsMailQueue::new(clients::sqs(&aws), &settings.mail_queue_url)),
             mailer: Arc::new(mailer),
@@ -189,7 +191,7 @@ impl Composition {
             clock: Arc::new(SystemClock::new()),
             compatibility_issuer: compatibility_issuer(master, shared.as_ref())?,
             entropy: Arc::clone(&self.entropy),
-            events: Arc::new(TracingEvents::new()),
+            events: Arc::clone(&self.events),
             hasher: Arc::clone(hasher),
             limiter: Arc::clone(limiter),
             mail_queue: Arc::clone(&self.mail_queue),
@@ -251,6 +253,20 @@ fn compatibility_issuer(
         .all(|master| *master != Some(shared.current()));
     ensure!(distinct, "AUTH_COMPATIBILITY_SECRET_ARN holds the same as AUTH_MASTER_SECRET_ARN");
     Ok(Some(Arc::new(CompatibilityIssuer::new(shared.current())?)))
+}
+
+/// The log has them all, whether or not they are counted as well.
+fn events(settings: &Settings) -> Result<Arc<dyn EventSink>> {
+    let log = Arc::new(TracingEvents::new());
+    match settings.metrics {
+        Metrics::Off => Ok(log),
+        Metrics::Emf => {
+            // Which names an installation, and is all ASCII, as the name that mails show need not be.
+            let of_this = EmfSettings::new(&settings.table_prefix).context("AUTH_TABLE_PREFIX")?;
+            let sinks: Vec<Arc<dyn EventSink>> = vec![log, Arc::new(EmfEvents::to_stdout(of_this))];
+            Ok(Arc::new(sinks))
+        }
+    }
 }
 
 fn mails(settings: &Settings) -> SesSettings {

@@ -4,10 +4,10 @@
 //! that is not the base64 it is said to be, keeps the last of a header's several values, and puts the stage
 //! in front of the path.
 //!
-//! | event | path | client's address |
-//! |---|---|---|
-//! | REST API, payload 1.0 | `path`, which has no stage | `requestContext.identity.sourceIp` |
-//! | HTTP API and function URL, payload 2.0 | `rawPath`, less a stage in front that is not `$default` | `requestContext.http.sourceIp` |
+//! | event | path | client's address | request id |
+//! |---|---|---|---|
+//! | REST API, payload 1.0 | `path`, which has no stage | `requestContext.identity.sourceIp` | `requestContext.requestId` |
+//! | HTTP API and function URL, payload 2.0 | `rawPath`, less a stage in front that is not `$default` | `requestContext.http.sourceIp` | the same |
 //!
 //! Behind a domain of one's own with a base path, a REST API's `path` begins with that and matches nothing:
 //! map such a domain without one.
@@ -18,6 +18,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
+use auth_domain::RequestId;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -39,8 +40,10 @@ struct RestEvent {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RestContext {
     identity: Origin,
+    request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,9 +58,11 @@ struct HttpEvent {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct HttpContext {
     stage: String,
     http: Http,
+    request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,8 +104,10 @@ impl RestEvent {
             None => headers(single.map(|(name, value)| (name, [value]))),
         };
         let body = body(self.body, self.is_base64_encoded)?;
-        let source = self.request_context.identity;
-        request(&self.http_method, &self.path, headers, body, &source)
+        let RestContext { identity, request_id } = self.request_context;
+        let mut request = request(&self.http_method, &self.path, headers, body, &identity)?;
+        number(&mut request, request_id.as_deref());
+        Some(request)
     }
 }
 
@@ -109,9 +116,11 @@ impl HttpEvent {
         let single = self.headers.unwrap_or_default().into_iter();
         let headers = headers(single.map(|(name, value)| (name, [value])));
         let body = body(self.body, self.is_base64_encoded)?;
-        let HttpContext { stage, http } = self.request_context;
+        let HttpContext { stage, http, request_id } = self.request_context;
         let path = without_stage(&self.raw_path, &stage);
-        request(&http.method, path, headers, body, &http.origin)
+        let mut request = request(&http.method, path, headers, body, &http.origin)?;
+        number(&mut request, request_id.as_deref());
+        Some(request)
     }
 }
 
@@ -139,6 +148,13 @@ fn request(
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 0))));
     }
     Some(request)
+}
+
+/// By the gateway's id, which is in the gateway's own log as well. No header counts against it.
+fn number(request: &mut Request, id: Option<&str>) {
+    if let Some(id) = id.and_then(|id| RequestId::parse(id).ok()) {
+        request.extensions_mut().insert(id);
+    }
 }
 
 /// What cannot be a header is left out: who sent it is told what is missing.
@@ -279,6 +295,23 @@ mod tests {
         assert_eq!(source(&request).as_deref(), Some("2001:db8::7"));
         let console = json!({"stage": "x", "identity": {"sourceIp": "test-invoke-source-ip"}});
         assert_eq!(source(&request_of(&rest(json!({"requestContext": console})))), None);
+    }
+
+    #[test]
+    fn a_request_is_numbered_by_its_gateway_and_no_header() {
+        let id =
+            |request: &Request| request.extensions().get::<RequestId>().map(|id| id.to_string());
+        let identity = json!({"sourceIp": null});
+        let context = json!({"identity": identity, "requestId": "c6af9ac6-7b61-11e6-9a41"});
+        let headers = json!({"X-Request-Id": "of-the-client"});
+        let event = rest(json!({"requestContext": context, "headers": headers}));
+        assert_eq!(id(&request_of(&event)).as_deref(), Some("c6af9ac6-7b61-11e6-9a41"));
+        let mut event = http("$default", "/");
+        event["requestContext"]["requestId"] = json!("JKJaXmPLvHcESHA=");
+        assert_eq!(id(&request_of(&event)).as_deref(), Some("JKJaXmPLvHcESHA="));
+        event["requestContext"]["requestId"] = json!("a\nb");
+        assert_eq!(id(&request_of(&event)), None);
+        assert_eq!(id(&request_of(&http("$default", "/"))), None);
     }
 
     #[test]

@@ -31,6 +31,7 @@
 //! | `AUTH_MAIL_QUEUE_URL` | required | the SQS queue of mail jobs |
 //! | `AUTH_MAIL_REPLY_TO` | | address that answers to mails go to |
 //! | `AUTH_MASTER_SECRET_ARN` | required | the master secret in Secrets Manager: its bytes as they stand, at least 32 |
+//! | `AUTH_METRICS` | `off` | `emf`: a line in the log for each event that counts in a metric, from which CloudWatch makes it (`adapters_aws::EmfEvents`), at the price of custom metrics. The dimension `Service` is `AUTH_TABLE_PREFIX` |
 //! | `AUTH_PEPPERS_ARN` | | secret whose keys go into every password hash: `id:key`, the key 32 bytes or more in base64; the first is hashed with, others after commas are of older hashes. Lost, it locks out everybody who has not reset the password |
 //! | `AUTH_REGISTRATION` | `open` | `private`: a sign-up is answered alike whether or not the address is taken; needs `AUTH_EMAIL_VERIFICATION=required` |
 //! | `AUTH_REQUEST_SECONDS` | `20` | time for one request, 1 to 890 s; less when the invocation ends before |
@@ -43,6 +44,11 @@
 //! | `AUTH_TABLE_PREFIX` | `alcolook-` | in front of the names of tables |
 //!
 //! Region, credentials and endpoints are found as every AWS SDK finds them.
+//!
+//! The log is JSON, a line for each event, with the spans that it is in: that of the invocation
+//! (`requestId`, which is Lambda's, and `xrayTraceId`), that of the request (`request_id`, which is API
+//! Gateway's) and that of the use case. `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets, leaves out what is below `WARN` or
+//! `ERROR`; finer than `INFO` it gets no finer.
 
 #[cfg(panic = "abort")]
 compile_error!("the router and the runtime catch panics: build with panic = \"unwind\"");
@@ -60,6 +66,7 @@ use anyhow::{Result, ensure};
 use lambda_runtime::{Diagnostic, service_fn};
 use lambda_runtime_api_client::PooledClient;
 use lambda_runtime_api_client::body::Body;
+use tracing::level_filters::LevelFilter;
 
 use crate::compose::Composition;
 use crate::settings::Settings;
@@ -68,11 +75,11 @@ use crate::settings::Settings;
 /// their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    // At finer levels the SDK and the runtime log whole requests.
     tracing_subscriber::fmt()
         .json()
-        .with_span_list(false)
-        .with_max_level(tracing::Level::INFO)
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_max_level(level(std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().as_deref()))
         .init();
     let composition = match start().await {
         Ok(composition) => composition,
@@ -86,6 +93,15 @@ async fn main() -> Result<()> {
     tokio::spawn(async move { first.services().await.map(drop) });
     let served = lambda_runtime::run(service_fn(|event| composition.handle(event))).await;
     served.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// At finer levels than info the SDK and the runtime log whole requests.
+fn level(of_lambda: Option<&str>) -> LevelFilter {
+    match of_lambda {
+        Some("WARN") => LevelFilter::WARN,
+        Some("ERROR" | "FATAL") => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
 }
 
 async fn start() -> Result<Arc<Composition>> {
@@ -111,4 +127,25 @@ async fn tell_lambda(error: &anyhow::Error) {
 
 fn is_on_lambda() -> bool {
     std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_level_of_lambdas_makes_the_log_finer_than_info() {
+        for (of_lambda, expected) in [
+            (None, LevelFilter::INFO),
+            (Some("TRACE"), LevelFilter::INFO),
+            (Some("DEBUG"), LevelFilter::INFO),
+            (Some("INFO"), LevelFilter::INFO),
+            (Some("WARN"), LevelFilter::WARN),
+            (Some("ERROR"), LevelFilter::ERROR),
+            (Some("FATAL"), LevelFilter::ERROR),
+            (Some("nonsense"), LevelFilter::INFO),
+        ] {
+            assert_eq!(level(of_lambda), expected, "{of_lambda:?}");
+        }
+    }
 }

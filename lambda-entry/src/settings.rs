@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) mail_queue_url: String,
     pub(crate) mail_reply_to: Option<Email>,
     pub(crate) master_secret: SecretSetting,
+    pub(crate) metrics: Metrics,
     pub(crate) peppers: Option<SecretSetting>,
     pub(crate) registration: RegistrationMode,
     pub(crate) secret_life: Duration,
@@ -41,6 +42,15 @@ pub(crate) struct Settings {
     pub(crate) table_prefix: String,
     pub(crate) token_check: TokenCheck,
     pub(crate) tokens: TokenProfile,
+}
+
+/// Where events are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metrics {
+    /// In lines of the log that CloudWatch makes metrics of.
+    Emf,
+    /// Nowhere.
+    Off,
 }
 
 /// Where limits by source are counted.
@@ -114,6 +124,7 @@ impl Settings {
         let mail_from = reader.required("AUTH_MAIL_FROM", Email::parse);
         let mail_queue_url = reader.required("AUTH_MAIL_QUEUE_URL", queue_url);
         let mail_reply_to = reader.optional("AUTH_MAIL_REPLY_TO", Email::parse);
+        let metrics = reader.one_of("AUTH_METRICS", [("off", Metrics::Off), ("emf", Metrics::Emf)]);
         let service_name = reader.required("AUTH_SERVICE_NAME", short_line);
         let support_contact = reader.optional("AUTH_SUPPORT_CONTACT", short_line);
         let table_prefix = reader.optional("AUTH_TABLE_PREFIX", |text| named(text, 200, "-_."));
@@ -147,6 +158,7 @@ impl Settings {
             mail_queue_url: mail_queue_url?,
             mail_reply_to,
             master_secret: master_secret?,
+            metrics,
             peppers,
             registration,
             secret_life: Duration::from_secs(secret_life),
@@ -511,6 +523,7 @@ mod tests {
             ("AUTH_MAIL_FROM", "Example <noreply@example.com>"),
             ("AUTH_MAIL_QUEUE_URL", "mail"),
             ("AUTH_MAIL_REPLY_TO", "nobody"),
+            ("AUTH_METRICS", "on"),
             ("AUTH_PEPPERS_ARN", MASTER),
             ("AUTH_REGISTRATION", "closed"),
             ("AUTH_REGISTRATION", "private"),
@@ -554,6 +567,7 @@ mod tests {
             ("AUTH_EMAIL_VERIFICATION", "required"),
             ("AUTH_HASH_THREADS", "3"),
             ("AUTH_LANGUAGE", "ko"),
+            ("AUTH_METRICS", "emf"),
             ("AUTH_REGISTRATION", "private"),
             ("AUTH_REQUEST_SECONDS", "9"),
             ("AUTH_SECRET_CACHE_SECONDS", "0"),
@@ -571,6 +585,7 @@ mod tests {
         assert_eq!(settings.hashing.threads, 3);
         assert_eq!(settings.http.default_locale, Locale::KO);
         assert_eq!(settings.http.use_case_timeout, Duration::from_secs(9));
+        assert_eq!(settings.metrics, Metrics::Emf);
         assert_eq!(settings.secret_life, Duration::ZERO);
         assert_eq!(settings.source_limits, SourceLimits::DynamoDb);
         assert_eq!(settings.email_verification, EmailVerification::RequireVerified);

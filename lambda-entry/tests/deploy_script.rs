@@ -54,7 +54,8 @@ case "$all" in
     *"cloudformation wait"*) name="wait.$3" ;;
     *create-change-set*)
         file="$(value_of --parameters)"; cp "${file#file://}" "$FAKE/sent.parameters"
-        file="$(value_of --template-body)"; cp "${file#file://}" "$FAKE/sent.template" ;;
+        file="$(value_of --template-url)"; cp "$FAKE/bucket/${file##*/}" "$FAKE/sent.template" ;;
+    "s3 cp "*) mkdir -p "$FAKE/bucket"; cp "$3" "$FAKE/bucket/${4##*/}" ;;
     *"lambda invoke"*)
         for word in "$@"; do [[ "$word" != */answer ]] || file="$word"; done
         if [[ -e "$FAKE/answer" ]]; then cp "$FAKE/answer" "$file"; else printf '{"statusCode":200}' >"$file"; fi ;;
@@ -469,6 +470,9 @@ fn a_take_over_walks_switches_and_sets_the_stage() {
     assert!(ended.said.contains("path=/deploymentId,value=old111"), "{}", ended.said);
     assert!(ended.said.contains("canonicalize-addresses --table alcolook-users --apply"));
     assert_eq!(release_of(&machine.read("sent.template")).len(), 12);
+    assert!(
+        machine.was_asked("--template-url https://s3.us-east-1.amazonaws.com/code/alcolook-auth/")
+    );
     assert_eq!(machine.sent_parameter("ServiceName").as_deref(), Some("AlcoLook"));
     assert_eq!(machine.sent_parameter("JWTSecret"), None);
 }

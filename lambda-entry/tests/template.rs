@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use adapters_aws::EmfEvents;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
@@ -14,8 +15,8 @@ const GUIDES: [&str; 2] =
 const CALLS: &str = include_str!("../../adapters-http/src/lib.rs");
 const SCRIPT: &str = include_str!("../../deploy/deploy.sh");
 
-/// What CloudFormation lets a template of the request itself have, in bytes.
-const LARGEST_TEMPLATE: usize = 51_200;
+/// What CloudFormation lets a template in a bucket have, in bytes.
+const LARGEST_TEMPLATE: usize = 1_000_000;
 
 /// A template whose conditions, references to parameters and `!Sub`s of parameters are resolved.
 struct Stack {
@@ -63,7 +64,9 @@ impl Stack {
                 ),
                 ("EmailVerification", "required"),
                 ("MailReplyTo", "help@a.example"),
+                ("Dashboard", "on"),
                 ("ManageApiGatewayAccount", "on"),
+                ("Metrics", "emf"),
                 ("PeppersArn", "arn:aws:secretsmanager:us-east-1:123456789012:secret:peppers"),
                 ("Registration", "private"),
                 ("SesConfigurationSet", "mails"),
@@ -661,7 +664,7 @@ fn each_function_has_a_role_that_only_lambda_may_take() {
 // ---------------------------------------------------------------- functions
 
 /// Every variable that the program knows.
-const KNOWN: [&str; 31] = [
+const KNOWN: [&str; 32] = [
     "AUTH_ALLOWED_ORIGINS",
     "AUTH_AUDIENCE",
     "AUTH_AWS_ATTEMPTS",
@@ -683,6 +686,7 @@ const KNOWN: [&str; 31] = [
     "AUTH_MAIL_QUEUE_URL",
     "AUTH_MAIL_REPLY_TO",
     "AUTH_MASTER_SECRET_ARN",
+    "AUTH_METRICS",
     "AUTH_PEPPERS_ARN",
     "AUTH_REGISTRATION",
     "AUTH_REQUEST_SECONDS",
@@ -1029,4 +1033,103 @@ fn somebody_is_told_of_what_goes_wrong() {
         "Throttles of AuthFunction",
     ];
     assert_eq!(watched, expected.map(str::to_owned).into());
+}
+
+// ---------------------------------------------------------------- dashboard
+
+/// The metrics of AWS that are shown, each with its dimensions.
+const OF_AWS: [&str; 13] = [
+    "AWS/ApiGateway 4XXError ApiName Stage",
+    "AWS/ApiGateway 5XXError ApiName Stage",
+    "AWS/ApiGateway Count ApiName Stage",
+    "AWS/DynamoDB ConsumedReadCapacityUnits TableName",
+    "AWS/DynamoDB ConsumedWriteCapacityUnits TableName",
+    "AWS/DynamoDB ReadThrottleEvents TableName",
+    "AWS/DynamoDB WriteThrottleEvents TableName",
+    "AWS/Lambda ConcurrentExecutions FunctionName",
+    "AWS/Lambda Duration FunctionName",
+    "AWS/Lambda Errors FunctionName",
+    "AWS/Lambda Throttles FunctionName",
+    "AWS/SQS ApproximateAgeOfOldestMessage QueueName",
+    "AWS/SQS ApproximateNumberOfMessagesVisible QueueName",
+];
+
+/// The widgets of the dashboard, as JSON.
+fn widgets(stack: &Stack) -> Vec<Value> {
+    let body = stack.property("WatchingDashboard", "DashboardBody");
+    // What only AWS knows is left as it is.
+    let body = body.as_str().or_else(|| body["Fn::Sub"].as_str()).unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    list(&body["widgets"])
+}
+
+/// A metric that is shown: `namespace name dimension..`. One of ours is searched for by all values of its last
+/// dimension, as in `SEARCH('{Auth,Service,Outcome} MetricName="Logins" Service="alcolook-"', 'Sum', 300)`.
+fn shown(metric: &Value) -> String {
+    let metric = metric.as_array().unwrap();
+    if let Some(search) = metric[0]["expression"].as_str() {
+        let (schema, rest) = search.strip_prefix("SEARCH('{").unwrap().split_once("} ").unwrap();
+        let name = rest.strip_prefix("MetricName=\"").unwrap().split_once('"').unwrap();
+        assert_eq!(name.1, " Service=\"alcolook-\"', 'Sum', 300)", "{search}");
+        let (namespace, dimensions) = schema.split_once(',').unwrap();
+        return format!("{namespace} {} {}", name.0, dimensions.replace(',', " "));
+    }
+    let texts: Vec<_> = metric.iter().filter_map(Value::as_str).collect();
+    let dimensions = texts[2..].chunks(2).map(|pair| pair[0]);
+    let words = texts[..2].iter().copied().chain(dimensions);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_of_ours_and_none_that_does_not_exist() {
+    let full = Stack::full();
+    let ours: BTreeSet<_> = EmfEvents::METRICS
+        .iter()
+        .map(|metric| {
+            let dimension = metric.dimension.map(|name| format!(" {name}")).unwrap_or_default();
+            format!("Auth {} Service{dimension}", metric.name)
+        })
+        .collect();
+    let metrics = widgets(&full).into_iter().flat_map(|widget| {
+        assert_eq!(widget["properties"]["region"], "${AWS::Region}");
+        list(&widget["properties"]["metrics"])
+    });
+    let shown: BTreeSet<_> = metrics.map(|metric| shown(&metric)).collect();
+    let (of_us, of_aws): (BTreeSet<_>, BTreeSet<_>) =
+        shown.into_iter().partition(|metric| metric.starts_with("Auth "));
+    assert_eq!(of_us, ours);
+    assert_eq!(of_aws, OF_AWS.map(str::to_owned).into());
+}
+
+#[test]
+fn the_dashboard_names_both_functions_both_queues_and_every_table() {
+    let full = Stack::full();
+    let named = words(&json!(widgets(&full)));
+    for kind in ["AWS::Lambda::Function", "AWS::SQS::Queue", "AWS::DynamoDB::Table"] {
+        for resource in full.of_type(kind) {
+            assert!(named.contains(&resource), "{resource}");
+        }
+    }
+}
+
+#[test]
+fn no_widget_lies_on_another_or_beyond_the_edge() {
+    let number = |widget: &Value, name: &str| widget[name].as_u64().unwrap();
+    let mut taken = BTreeSet::new();
+    for widget in widgets(&Stack::full()) {
+        let (x, y) = (number(&widget, "x"), number(&widget, "y"));
+        assert!(x + number(&widget, "width") <= 24, "{widget}");
+        for column in x..x + number(&widget, "width") {
+            for row in y..y + number(&widget, "height") {
+                assert!(taken.insert((column, row)), "{widget}");
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_a_dashboard_unless_it_is_switched_off() {
+    let condition = Stack::plain().attribute("WatchingDashboard", "Condition");
+    assert!(Stack::plain().holds(&condition));
+    assert!(!Stack::new(TEMPLATE, &[("Dashboard", "off")]).holds(&condition));
 }

@@ -31,6 +31,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Not among the headers: each answer has another.
+    pub(crate) request_id: String,
     pub(crate) text: String,
 }
 
@@ -87,13 +89,15 @@ impl Client {
         Self { router: router(world.auth.clone(), options) }
     }
 
-    /// Every answer says that it may not be kept, but for the published keys.
+    /// Every answer has a request id, and says that it may not be kept, but for the published keys.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        let request_id = parts.headers.remove("x-request-id").unwrap();
+        let request_id = request_id.to_str().unwrap().to_owned();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        let answer = Answer { status: parts.status, headers: parts.headers, request_id, text };
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         if answer.header("content-type") != Some("application/jwk-set+json") {
             assert_eq!(answer.header("cache-control"), Some("no-store"));

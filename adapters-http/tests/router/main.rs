@@ -14,5 +14,6 @@ mod languages;
 mod origins;
 mod password;
 mod refusals;
+mod request_ids;
 mod sessions;
 mod tokens;

@@ -1,6 +1,7 @@
 use thiserror::Error;
 
 use super::delete_account::Deleted;
+use super::span::use_case;
 use super::{Auth, Refused, SessionInfo, Subject};
 use crate::ports::{CredentialChange, Update, UserKey};
 use crate::{
@@ -107,14 +108,16 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError::NotFound`], [`AdminError::Port`].
     pub async fn look_up(&self, email: &Email) -> Result<Account, AdminError> {
-        let found = self.auth.ports().users.find_by_email(email).await;
-        let outcome = match found {
-            Ok(Some(user)) => self.account(user).await.map_err(AdminError::from),
-            Ok(None) => Err(AdminError::NotFound),
-            Err(error) => Err(error.into()),
-        };
-        let subject = self.auth.subject(Some(email), &RequestContext::new());
-        self.auth.record_call(subject, AccountCall::LookUp, outcome)
+        use_case!("admin_look_up", async {
+            let found = self.auth.ports().users.find_by_email(email).await;
+            let outcome = match found {
+                Ok(Some(user)) => self.account(user).await.map_err(AdminError::from),
+                Ok(None) => Err(AdminError::NotFound),
+                Err(error) => Err(error.into()),
+            };
+            let subject = self.auth.subject(Some(email), &RequestContext::new());
+            self.auth.record_call(subject, AccountCall::LookUp, outcome)
+        })
     }
 
     /// The account of an id. One that was made or moved in the last moments may not be found yet.
@@ -122,13 +125,15 @@ impl Admin<'_> {
     /// # Errors
     /// As [`Admin::look_up`].
     pub async fn look_up_by_id(&self, id: UserId) -> Result<Account, AdminError> {
-        let failed = match self.auth.ports().users.find_by_id(id).await {
-            Ok(Some(user)) => return self.look_up(&user.email).await,
-            Ok(None) => AdminError::NotFound,
-            Err(error) => error.into(),
-        };
-        let subject = Subject { user_id: Some(id), ..Subject::default() };
-        self.auth.record_call(subject, AccountCall::LookUp, Err(failed))
+        use_case!("admin_look_up_by_id", async {
+            let failed = match self.auth.ports().users.find_by_id(id).await {
+                Ok(Some(user)) => return self.look_up(&user.email).await,
+                Ok(None) => AdminError::NotFound,
+                Err(error) => error.into(),
+            };
+            let subject = Subject { user_id: Some(id), ..Subject::default() };
+            self.auth.record_call(subject, AccountCall::LookUp, Err(failed))
+        })
     }
 
     /// Shuts an account: nobody logs in, and its sessions and links end at once. It can still be enabled
@@ -137,7 +142,9 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn disable(&self, key: &UserKey) -> Result<(), AdminError> {
-        self.change(key, AccountCall::Disable, CredentialChange::Disabled(true)).await
+        use_case!("admin_disable", async {
+            self.change(key, AccountCall::Disable, CredentialChange::Disabled(true)).await
+        })
     }
 
     /// Opens a disabled account: its password works again. Its old sessions stay ended.
@@ -145,7 +152,9 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn enable(&self, key: &UserKey) -> Result<(), AdminError> {
-        self.change(key, AccountCall::Enable, CredentialChange::Disabled(false)).await
+        use_case!("admin_enable", async {
+            self.change(key, AccountCall::Enable, CredentialChange::Disabled(false)).await
+        })
     }
 
     /// Ends every session of an account at once, and every mailed link.
@@ -153,7 +162,9 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn end_sessions(&self, key: &UserKey) -> Result<(), AdminError> {
-        self.change(key, AccountCall::EndAllSessions, CredentialChange::Nothing).await
+        use_case!("admin_end_sessions", async {
+            self.change(key, AccountCall::EndAllSessions, CredentialChange::Nothing).await
+        })
     }
 
     /// Takes the password of an account away, which may be known to others, ends its sessions, and mails
@@ -167,9 +178,11 @@ impl Admin<'_> {
         key: &UserKey,
         context: &RequestContext,
     ) -> Result<(), AdminError> {
-        let subject = self.subject(key);
-        let outcome = self.try_force_password_change(key, context, subject).await;
-        self.auth.record_call(subject, AccountCall::ForcePasswordChange, outcome)
+        use_case!("admin_force_password_change", async {
+            let subject = self.subject(key, context);
+            let outcome = self.try_force_password_change(key, context, subject).await;
+            self.auth.record_call(subject, AccountCall::ForcePasswordChange, outcome)
+        })
     }
 
     async fn try_force_password_change(
@@ -194,9 +207,11 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn delete(&self, key: &UserKey, context: &RequestContext) -> Result<(), AdminError> {
-        let subject = self.subject(key);
-        let outcome = self.try_delete(key, context, subject).await;
-        self.auth.record_call(subject, AccountCall::DeleteAccount, outcome)
+        use_case!("admin_delete", async {
+            let subject = self.subject(key, context);
+            let outcome = self.try_delete(key, context, subject).await;
+            self.auth.record_call(subject, AccountCall::DeleteAccount, outcome)
+        })
     }
 
     async fn try_delete(
@@ -218,7 +233,7 @@ impl Admin<'_> {
         call: AccountCall,
         change: CredentialChange,
     ) -> Result<(), AdminError> {
-        let subject = self.subject(key);
+        let subject = self.subject(key, &RequestContext::new());
         let outcome = self.try_change(key, change, subject).await.map(drop);
         self.auth.record_call(subject, call, outcome)
     }
@@ -233,8 +248,8 @@ impl Admin<'_> {
         self.auth.change_account(user, change, subject).await
     }
 
-    fn subject(&self, key: &UserKey) -> Subject {
-        let subject = self.auth.subject(Some(&key.email), &RequestContext::new());
+    fn subject(&self, key: &UserKey, context: &RequestContext) -> Subject {
+        let subject = self.auth.subject(Some(&key.email), context);
         Subject { user_id: Some(key.id), ..subject }
     }
 

@@ -1,8 +1,9 @@
 use thiserror::Error;
 
 use super::session::{Current, NotCurrent};
+use super::span::use_case;
 use super::{Auth, Subject};
-use crate::{Claims, ErrorCode, EventKind, PortError, TokenCheck, TokenRejected};
+use crate::{Claims, ErrorCode, EventKind, PortError, RequestContext, TokenCheck, TokenRejected};
 
 /// Why a token does not let anybody in.
 #[derive(Debug, Error)]
@@ -46,24 +47,45 @@ impl Auth {
     /// # Errors
     /// [`AuthenticateError`].
     pub async fn authenticate(&self, token: &str) -> Result<Claims, AuthenticateError> {
-        let outcome = self.try_authenticate(token).await;
-        match &outcome {
-            Ok(_) => {}
-            Err(AuthenticateError::Port(fault)) => self.record_fault(Subject::default(), fault),
-            Err(AuthenticateError::Rejected(_)) => {
-                self.record(Subject::default(), EventKind::TokenRefused);
-            }
-        }
-        outcome
+        self.authenticate_request(token, &RequestContext::new()).await
     }
 
-    async fn try_authenticate(&self, token: &str) -> Result<Claims, AuthenticateError> {
+    /// As [`Auth::authenticate`], with where the token came from and in which request, for the event of a
+    /// refusal.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`].
+    pub async fn authenticate_request(
+        &self,
+        token: &str,
+        context: &RequestContext,
+    ) -> Result<Claims, AuthenticateError> {
+        use_case!("authenticate", async {
+            let mut subject = self.subject(None, context);
+            let outcome = self.try_authenticate(token, &mut subject).await;
+            match &outcome {
+                Ok(_) => {}
+                Err(AuthenticateError::Port(fault)) => self.record_fault(subject, fault),
+                Err(AuthenticateError::Rejected(_)) => {
+                    self.record(subject, EventKind::TokenRefused)
+                }
+            }
+            outcome
+        })
+    }
+
+    async fn try_authenticate(
+        &self,
+        token: &str,
+        subject: &mut Subject,
+    ) -> Result<Claims, AuthenticateError> {
         let claims = self.ports().token_verifier.verify(token, self.now())?;
+        subject.user_id = Some(claims.user_id);
         match self.settings().token_check {
             TokenCheck::TokenOnly => {}
-            TokenCheck::Strict => self.check_account(&claims).await?,
+            TokenCheck::Strict => self.check_account(&claims, *subject).await?,
             TokenCheck::StrictSession => {
-                let Current { user, .. } = self.current(&claims).await?;
+                let Current { user, .. } = self.current(&claims, *subject).await?;
                 if user.credential_version != claims.credential_version {
                     return Err(TokenRejected.into());
                 }
@@ -72,8 +94,12 @@ impl Auth {
         Ok(claims)
     }
 
-    async fn check_account(&self, claims: &Claims) -> Result<(), AuthenticateError> {
-        let found = self.readable(&claims.email, Subject::default()).await?;
+    async fn check_account(
+        &self,
+        claims: &Claims,
+        subject: Subject,
+    ) -> Result<(), AuthenticateError> {
+        let found = self.readable(&claims.email, subject).await?;
         let stands =
             found.is_some_and(|user| user.stands_at(claims.user_id, claims.credential_version));
         if stands { Ok(()) } else { Err(TokenRejected.into()) }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Current;
+use super::span::use_case;
 use super::{Auth, ProofError, Subject, refused, refuses};
 use crate::ports::{EmailChange, EmailUpdate, RateDecision, UserKey};
 use crate::{
@@ -110,9 +111,11 @@ impl Auth {
         request: ChangeEmailRequest,
         context: &RequestContext,
     ) -> Result<(), ChangeEmailError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_request_email_change(claims, request, context, subject).await;
-        self.record_call(subject, AccountCall::RequestEmailChange, outcome)
+        use_case!("request_email_change", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_request_email_change(claims, request, context, subject).await;
+            self.record_call(subject, AccountCall::RequestEmailChange, outcome)
+        })
     }
 
     async fn try_request_email_change(
@@ -123,7 +126,7 @@ impl Auth {
         subject: Subject,
     ) -> Result<(), ChangeEmailError> {
         let ChangeEmailRequest { new_email, current_password } = request;
-        let Current { user, .. } = self.current(claims).await.map_err(ProofError::from)?;
+        let Current { user, .. } = self.current(claims, subject).await.map_err(ProofError::from)?;
         if new_email == user.email {
             return Err(ChangeEmailError::Unchanged);
         }
@@ -172,9 +175,11 @@ impl Auth {
         token: EmailChangeToken,
         context: &RequestContext,
     ) -> Result<(), ConfirmEmailError> {
-        let mut subject = self.subject(Some(&token.claims().email), context);
-        let outcome = self.try_confirm_email_change(token, context, &mut subject).await;
-        self.record_call(subject, AccountCall::ConfirmEmailChange, outcome)
+        use_case!("confirm_email_change", async {
+            let mut subject = self.subject(Some(&token.claims().email), context);
+            let outcome = self.try_confirm_email_change(token, context, &mut subject).await;
+            self.record_call(subject, AccountCall::ConfirmEmailChange, outcome)
+        })
     }
 
     async fn try_confirm_email_change(

@@ -3,6 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::{Current, Issued};
+use super::span::use_case;
 use super::{Auth, Crowded, ProofError, Subject, refused};
 use crate::ports::{CredentialChange, Update};
 use crate::{
@@ -91,9 +92,11 @@ impl Auth {
         request: ChangePasswordRequest,
         context: &RequestContext,
     ) -> Result<PasswordChanged, ChangePasswordError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_change_password(claims, request, context, subject).await;
-        self.record_call(subject, AccountCall::ChangePassword, outcome)
+        use_case!("change_password", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_change_password(claims, request, context, subject).await;
+            self.record_call(subject, AccountCall::ChangePassword, outcome)
+        })
     }
 
     async fn try_change_password(
@@ -103,7 +106,8 @@ impl Auth {
         context: &RequestContext,
         subject: Subject,
     ) -> Result<PasswordChanged, ChangePasswordError> {
-        let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
+        let Current { user, session } =
+            self.current(claims, subject).await.map_err(ProofError::from)?;
         let ChangePasswordRequest { current_password, new_password } = request;
         self.settings().password_policy.check(&new_password, &user.email, &user.name)?;
         self.prove(&user, current_password, context, subject).await?;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Current;
+use super::span::use_case;
 use super::{Auth, ProofError, Subject, refused};
 use crate::ports::{Update, UserKey};
 use crate::{
@@ -69,9 +70,11 @@ impl Auth {
         password: Option<Password>,
         context: &RequestContext,
     ) -> Result<(), DeleteAccountError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_delete_account(claims, password, context, subject).await;
-        self.record_call(subject, AccountCall::DeleteAccount, outcome)
+        use_case!("delete_account", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_delete_account(claims, password, context, subject).await;
+            self.record_call(subject, AccountCall::DeleteAccount, outcome)
+        })
     }
 
     async fn try_delete_account(
@@ -81,7 +84,8 @@ impl Auth {
         context: &RequestContext,
         subject: Subject,
     ) -> Result<(), DeleteAccountError> {
-        let Current { user, session } = self.current(claims).await.map_err(ProofError::from)?;
+        let Current { user, session } =
+            self.current(claims, subject).await.map_err(ProofError::from)?;
         match password {
             Some(password) => self.prove(&user, password, context, subject).await?,
             None if self.now().distance(session.created_at) <= RECENT => {}

@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::span::use_case;
 use super::{Auth, Subject, is_corrupt};
 use crate::link::LinkClaims;
+use crate::named::named;
 use crate::ports::{Insert, Put, RateDecision};
 use crate::{
     CredentialVersion, Email, EmailChangeToken, ErrorCode, EventKind, JobId, LinkMail, Locale,
@@ -22,26 +24,27 @@ pub enum Delivery {
     Skipped(SkipReason),
 }
 
-/// Why a mail job had nothing to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// The account is disabled.
-    Disabled,
-    /// The link would have expired before it was sent.
-    Expired,
-    /// The address is confirmed already.
-    AlreadyVerified,
-    /// The address, or everyone together, had enough mails; what was sent before stays good.
-    MailCap,
-    /// The change that the notice tells of did not happen.
-    NeverHappened,
-    /// The link was used: this job ran before.
-    Spent,
-    /// A newer link is out, or the password was changed since: this one would be dead on arrival.
-    Superseded,
-    /// No account has the address.
-    UnknownAccount,
+named! {
+    /// Why a mail job had nothing to send.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum SkipReason {
+        /// The account is disabled.
+        Disabled = "disabled",
+        /// The link would have expired before it was sent.
+        Expired = "expired",
+        /// The address is confirmed already.
+        AlreadyVerified = "already_verified",
+        /// The address, or everyone together, had enough mails; what was sent before stays good.
+        MailCap = "mail_cap",
+        /// The change that the notice tells of did not happen.
+        NeverHappened = "never_happened",
+        /// The link was used: this job ran before.
+        Spent = "spent",
+        /// A newer link is out, or the password was changed since: this one would be dead on arrival.
+        Superseded = "superseded",
+        /// No account has the address.
+        UnknownAccount = "unknown_account",
+    }
 }
 
 /// Why a mail job is not done.
@@ -120,19 +123,21 @@ impl Auth {
     /// # Errors
     /// [`DeliveryError`]: a transient one asks to be run again later.
     pub async fn deliver(&self, job: &MailJob) -> Result<Delivery, DeliveryError> {
-        let mut subject = self.subject(Some(job.email()), &RequestContext::new());
-        let outcome = self.try_deliver(job, &mut subject).await;
-        let kind = match &outcome {
-            Ok(Delivery::Sent) => EventKind::MailSent,
-            Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
-            Err(DeliveryError::NotYet) => EventKind::MailWaits,
-            Err(DeliveryError::Port(fault) | DeliveryError::Undeliverable(fault)) => {
-                self.record_fault(subject, fault);
-                EventKind::MailFailed { transient: fault.is_transient() }
-            }
-        };
-        self.record(subject, kind);
-        outcome
+        use_case!("deliver", async {
+            let mut subject = self.subject(Some(job.email()), &RequestContext::new());
+            let outcome = self.try_deliver(job, &mut subject).await;
+            let kind = match &outcome {
+                Ok(Delivery::Sent) => EventKind::MailSent,
+                Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
+                Err(DeliveryError::NotYet) => EventKind::MailWaits,
+                Err(DeliveryError::Port(fault) | DeliveryError::Undeliverable(fault)) => {
+                    self.record_fault(subject, fault);
+                    EventKind::MailFailed { transient: fault.is_transient() }
+                }
+            };
+            self.record(subject, kind);
+            outcome
+        })
     }
 
     async fn try_deliver(

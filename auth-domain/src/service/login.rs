@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::proof::Known;
 use super::session::Issued;
+use super::span::use_case;
 use super::{Auth, LoginFailure, Subject, is_corrupt, refuses};
 use crate::link::LinkClaims;
 use crate::ports::{
@@ -152,19 +153,21 @@ impl Auth {
         request: LoginRequest,
         context: &RequestContext,
     ) -> Result<Login, LoginError> {
-        let mut subject = self.subject(Some(&request.email), context);
-        let mut failure = None;
-        let outcome = self.try_login(request, context, &mut subject, &mut failure).await;
-        match &outcome {
-            Ok(_) => self.record(subject, EventKind::LoggedIn),
-            Err(error) => {
-                if let LoginError::Port(fault) = error {
-                    self.record_fault(subject, fault);
+        use_case!("login", async {
+            let mut subject = self.subject(Some(&request.email), context);
+            let mut failure = None;
+            let outcome = self.try_login(request, context, &mut subject, &mut failure).await;
+            match &outcome {
+                Ok(_) => self.record(subject, EventKind::LoggedIn),
+                Err(error) => {
+                    if let LoginError::Port(fault) = error {
+                        self.record_fault(subject, fault);
+                    }
+                    self.record(subject, EventKind::LoginRefused { code: error.code(), failure });
                 }
-                self.record(subject, EventKind::LoginRefused { code: error.code(), failure });
             }
-        }
-        outcome
+            outcome
+        })
     }
 
     async fn try_login(

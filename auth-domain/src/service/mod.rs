@@ -15,6 +15,7 @@ mod request_password_reset;
 mod reset_password;
 mod session;
 mod sessions;
+mod span;
 #[cfg(test)]
 mod tests;
 mod verify_email;
@@ -47,8 +48,8 @@ use crate::ports::{
 use crate::rate::hmac_sha256;
 use crate::{
     AccountCall, AddressesInEvents, AuthEvent, Claims, Email, ErrorCode, EventKind, FailurePolicy,
-    LimitKey, PortError, PortErrorKind, Ports, Purpose, RateLimit, RequestContext, Settings,
-    SettingsError, SourceKey, Timestamp, User, UserId,
+    LimitKey, PortError, PortErrorKind, Ports, Purpose, RateLimit, RequestContext, RequestId,
+    Settings, SettingsError, SourceKey, Timestamp, User, UserId,
 };
 
 /// The use cases, over the adapters of [`Ports`] and the choices of [`Settings`]. Cheap to clone; a
@@ -185,6 +186,7 @@ struct Subject {
     user_id: Option<UserId>,
     account: Option<LimitKey>,
     source: Option<std::net::IpAddr>,
+    request_id: Option<RequestId>,
 }
 
 impl Auth {
@@ -248,7 +250,8 @@ impl Auth {
             AddressesInEvents::Hashed => email.map(|email| self.account_key(email)),
             AddressesInEvents::Omitted => None,
         };
-        Subject { user_id: None, account, source: context.source }
+        let RequestContext { source, request_id, .. } = *context;
+        Subject { user_id: None, account, source, request_id }
     }
 
     fn subject_of(&self, claims: &Claims, context: &RequestContext) -> Subject {
@@ -298,9 +301,10 @@ impl Auth {
     }
 
     fn record_with(&self, subject: Subject, kind: EventKind, cause: Option<String>) {
-        let Subject { user_id, account, source } = subject;
+        let Subject { user_id, account, source, request_id } = subject;
         let at = self.now();
-        self.ports().events.record(AuthEvent { at, kind, user_id, account, source, cause });
+        let event = AuthEvent { at, kind, user_id, account, source, request_id, cause };
+        self.ports().events.record(event);
     }
 
     /// Counts a hit of the caller's source.

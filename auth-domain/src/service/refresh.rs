@@ -3,6 +3,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::Issued;
+use super::span::use_case;
 use super::{Auth, Subject, is_corrupt, refuses};
 use crate::ports::{Rotated, Rotation};
 use crate::{ErrorCode, EventKind, PortError, RefreshToken, RequestContext, Session, SignedToken};
@@ -73,18 +74,20 @@ impl Auth {
         token: RefreshToken,
         context: &RequestContext,
     ) -> Result<Refreshed, RefreshError> {
-        let mut subject = self.subject(None, context);
-        let outcome = self.try_refresh(token, context, &mut subject).await;
-        match &outcome {
-            Ok(_) => self.record(subject, EventKind::SessionRefreshed),
-            Err(error) => {
-                if let RefreshError::Port(fault) = error {
-                    self.record_fault(subject, fault);
+        use_case!("refresh", async {
+            let mut subject = self.subject(None, context);
+            let outcome = self.try_refresh(token, context, &mut subject).await;
+            match &outcome {
+                Ok(_) => self.record(subject, EventKind::SessionRefreshed),
+                Err(error) => {
+                    if let RefreshError::Port(fault) = error {
+                        self.record_fault(subject, fault);
+                    }
+                    self.record(subject, EventKind::RefreshRefused { code: error.code() });
                 }
-                self.record(subject, EventKind::RefreshRefused { code: error.code() });
             }
-        }
-        outcome
+            outcome
+        })
     }
 
     async fn try_refresh(

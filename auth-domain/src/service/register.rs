@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::span::use_case;
 use super::{Auth, Subject, refuses};
 use crate::ports::Insert;
 use crate::{
@@ -128,15 +129,17 @@ impl Auth {
         request: RegisterRequest,
         context: &RequestContext,
     ) -> Result<Registration, RegisterError> {
-        let subject = self.subject(Some(&request.email), context);
-        let outcome = self.try_register(request, context, subject).await;
-        if let Err(error) = &outcome {
-            if let RegisterError::Port(fault) = error {
-                self.record_fault(subject, fault);
+        use_case!("register", async {
+            let subject = self.subject(Some(&request.email), context);
+            let outcome = self.try_register(request, context, subject).await;
+            if let Err(error) = &outcome {
+                if let RegisterError::Port(fault) = error {
+                    self.record_fault(subject, fault);
+                }
+                self.record(subject, EventKind::RegisterRefused { code: error.code() });
             }
-            self.record(subject, EventKind::RegisterRefused { code: error.code() });
-        }
-        outcome
+            outcome
+        })
     }
 
     async fn try_register(

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::span::use_case;
 use super::{Auth, refused, refuses};
 use crate::{Email, ErrorCode, EventKind, JobId, MailJob, PortError, RequestContext};
 
@@ -48,19 +49,21 @@ impl Auth {
         email: Email,
         context: &RequestContext,
     ) -> Result<(), RequestMailError> {
-        let subject = self.subject(Some(&email), context);
-        let outcome = self.try_request_reset(email, context).await;
-        match &outcome {
-            Ok(()) => self.record(subject, EventKind::PasswordResetRequested),
-            Err(error) => {
-                if let RequestMailError::Port(fault) = error {
-                    self.record_fault(subject, fault);
+        use_case!("request_password_reset", async {
+            let subject = self.subject(Some(&email), context);
+            let outcome = self.try_request_reset(email, context).await;
+            match &outcome {
+                Ok(()) => self.record(subject, EventKind::PasswordResetRequested),
+                Err(error) => {
+                    if let RequestMailError::Port(fault) = error {
+                        self.record_fault(subject, fault);
+                    }
+                    let code = error.code();
+                    self.record(subject, EventKind::PasswordResetRequestRefused { code });
                 }
-                let code = error.code();
-                self.record(subject, EventKind::PasswordResetRequestRefused { code });
             }
-        }
-        outcome
+            outcome
+        })
     }
 
     async fn try_request_reset(

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::span::use_case;
 use super::{Auth, Subject, is_corrupt, refuses};
 use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
 use crate::{
@@ -95,18 +96,20 @@ impl Auth {
         request: ResetRequest,
         context: &RequestContext,
     ) -> Result<PasswordReset, ResetError> {
-        let mut subject = self.subject(Some(request.token.email()), context);
-        let outcome = self.try_reset(request, context, &mut subject).await;
-        match &outcome {
-            Ok(_) => self.record(subject, EventKind::PasswordReset),
-            Err(error) => {
-                if let ResetError::Port(fault) = error {
-                    self.record_fault(subject, fault);
+        use_case!("reset_password", async {
+            let mut subject = self.subject(Some(request.token.email()), context);
+            let outcome = self.try_reset(request, context, &mut subject).await;
+            match &outcome {
+                Ok(_) => self.record(subject, EventKind::PasswordReset),
+                Err(error) => {
+                    if let ResetError::Port(fault) = error {
+                        self.record_fault(subject, fault);
+                    }
+                    self.record(subject, EventKind::PasswordResetRefused { code: error.code() });
                 }
-                self.record(subject, EventKind::PasswordResetRefused { code: error.code() });
             }
-        }
-        outcome
+            outcome
+        })
     }
 
     async fn try_reset(

@@ -121,8 +121,11 @@ impl Auth {
 
     /// The account and the session of a token, read strongly, if both are alive and of one credential
     /// version. The token's own version is not asked: a change of password re-stamps its session.
-    pub(super) async fn current(&self, claims: &Claims) -> Result<Current, NotCurrent> {
-        let subject = Subject { user_id: Some(claims.user_id), ..Subject::default() };
+    pub(super) async fn current(
+        &self,
+        claims: &Claims,
+        subject: Subject,
+    ) -> Result<Current, NotCurrent> {
         let key = SessionKey { user_id: claims.user_id, id: claims.session_id };
         let found = match self.sessions().find(&key).await {
             Err(error) if is_corrupt(&error) => {

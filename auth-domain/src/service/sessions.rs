@@ -4,6 +4,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::session::{Current, NotCurrent};
+use super::span::use_case;
 use super::{AdminError, Auth, Subject, refused, refuses};
 use crate::ports::{CredentialChange, Update};
 use crate::{
@@ -113,9 +114,11 @@ impl Auth {
         token: RefreshToken,
         context: &RequestContext,
     ) -> Result<(), LogoutError> {
-        let mut subject = self.subject(None, context);
-        let outcome = self.try_logout(token, context, &mut subject).await;
-        self.record_call(subject, AccountCall::Logout, outcome)
+        use_case!("logout", async {
+            let mut subject = self.subject(None, context);
+            let outcome = self.try_logout(token, context, &mut subject).await;
+            self.record_call(subject, AccountCall::Logout, outcome)
+        })
     }
 
     async fn try_logout(
@@ -145,12 +148,19 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<Vec<SessionInfo>, SessionError> {
-        let outcome = self.try_list_sessions(claims).await;
-        self.record_call(self.subject_of(claims, context), AccountCall::ListSessions, outcome)
+        use_case!("list_sessions", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_list_sessions(claims, subject).await;
+            self.record_call(subject, AccountCall::ListSessions, outcome)
+        })
     }
 
-    async fn try_list_sessions(&self, claims: &Claims) -> Result<Vec<SessionInfo>, SessionError> {
-        let Current { user, session } = self.current(claims).await?;
+    async fn try_list_sessions(
+        &self,
+        claims: &Claims,
+        subject: Subject,
+    ) -> Result<Vec<SessionInfo>, SessionError> {
+        let Current { user, session } = self.current(claims, subject).await?;
         Ok(self.live_sessions(&user, Some(session.key.id)).await?)
     }
 
@@ -183,12 +193,20 @@ impl Auth {
         id: SessionId,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        let outcome = self.try_end_session(claims, id).await;
-        self.record_call(self.subject_of(claims, context), AccountCall::EndSession, outcome)
+        use_case!("end_session", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_end_session(claims, id, subject).await;
+            self.record_call(subject, AccountCall::EndSession, outcome)
+        })
     }
 
-    async fn try_end_session(&self, claims: &Claims, id: SessionId) -> Result<(), SessionError> {
-        let Current { user, .. } = self.current(claims).await?;
+    async fn try_end_session(
+        &self,
+        claims: &Claims,
+        id: SessionId,
+        subject: Subject,
+    ) -> Result<(), SessionError> {
+        let Current { user, .. } = self.current(claims, subject).await?;
         match self.ports().sessions.end(&SessionKey { user_id: user.id, id }).await? {
             Update::Updated => Ok(()),
             Update::Stale => Err(SessionError::NotFound),
@@ -205,9 +223,11 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        let subject = self.subject_of(claims, context);
-        let outcome = self.try_end_all_sessions(claims, subject).await;
-        self.record_call(subject, AccountCall::EndAllSessions, outcome)
+        use_case!("end_all_sessions", async {
+            let subject = self.subject_of(claims, context);
+            let outcome = self.try_end_all_sessions(claims, subject).await;
+            self.record_call(subject, AccountCall::EndAllSessions, outcome)
+        })
     }
 
     async fn try_end_all_sessions(
@@ -215,7 +235,7 @@ impl Auth {
         claims: &Claims,
         subject: Subject,
     ) -> Result<(), SessionError> {
-        let Current { user, .. } = self.current(claims).await?;
+        let Current { user, .. } = self.current(claims, subject).await?;
         match self.change_account(user, CredentialChange::Nothing, subject).await {
             // Nobody has a session of an account that is gone.
             Ok(_) | Err(AdminError::NotFound) => Ok(()),

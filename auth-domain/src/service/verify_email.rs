@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::span::use_case;
 use super::{Auth, RequestMailError, Subject, refused, refuses};
 use crate::link::LinkClaims;
 use crate::ports::{CredentialChange, CredentialUpdate, Update, UserKey};
@@ -54,9 +55,11 @@ impl Auth {
         token: VerificationToken,
         context: &RequestContext,
     ) -> Result<(), VerifyEmailError> {
-        let mut subject = self.subject(Some(&token.claims().email), context);
-        let outcome = self.try_verify_email(token, context, &mut subject).await;
-        self.record_call(subject, AccountCall::VerifyEmail, outcome)
+        use_case!("verify_email", async {
+            let mut subject = self.subject(Some(&token.claims().email), context);
+            let outcome = self.try_verify_email(token, context, &mut subject).await;
+            self.record_call(subject, AccountCall::VerifyEmail, outcome)
+        })
     }
 
     async fn try_verify_email(
@@ -115,9 +118,11 @@ impl Auth {
         email: Email,
         context: &RequestContext,
     ) -> Result<(), RequestMailError> {
-        let subject = self.subject(Some(&email), context);
-        let outcome = self.try_request_verification(email, context).await;
-        self.record_call(subject, AccountCall::RequestVerification, outcome)
+        use_case!("request_verification", async {
+            let subject = self.subject(Some(&email), context);
+            let outcome = self.try_request_verification(email, context).await;
+            self.record_call(subject, AccountCall::RequestVerification, outcome)
+        })
     }
 
     async fn try_request_verification(

@@ -103,7 +103,7 @@ async fn no_secret_of_any_flow_is_in_what_the_server_wrote() {
     for file in fs::read_dir(folder.path()).unwrap() {
         written.push_str(&String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()));
     }
-    for there in ["LoggedIn", "TooManyAttempts", ",keyid=", "ann@example.com"] {
+    for there in ["logged_in", "too_many_attempts", ",keyid=", "ann@example.com"] {
         assert!(written.contains(there), "nothing was looked at that has {there:?}");
     }
     assert!(watched.secrets.number() > 60, "{} secrets passed", watched.secrets.number());

@@ -195,7 +195,7 @@ async fn defect_8_neither_address_nor_link_is_logged() {
     let token = world.mailed_token().await;
     assert_eq!(world.reset(&token, "a brand new staple").await.status, 200);
     let output = world.instance.stop().await;
-    assert!(output.contains("MailSent"), "{output}");
+    assert!(output.contains("mail_sent"), "{output}");
     assert!(!output.contains("canary") && !output.contains(&token), "{output}");
 }
 

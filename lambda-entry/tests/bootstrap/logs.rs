@@ -96,18 +96,46 @@ async fn delete_table(world: &World, name: &str) {
 async fn each_line_is_json_and_names_its_request() {
     let mut world = World::start().await;
     assert_eq!(world.register("ann@example.com").await.status, 201);
-    assert_eq!(world.login("ann@example.com", PASSWORD).await.status, 200);
+    let login = world.login("ann@example.com", PASSWORD).await;
+    assert_eq!(login.status, 200);
     let output = world.instance.stop().await;
     let lines: Vec<Value> =
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let event = lines
         .iter()
-        .find(|line| {
-            line["fields"]["message"].as_str().is_some_and(|text| text.contains("LoggedIn"))
-        })
+        .find(|line| line["fields"]["message"] == "logged_in")
         .unwrap_or_else(|| panic!("no event of the login in:\n{output}"));
     assert_eq!(event["target"], "auth");
     assert_eq!(event["level"], "INFO");
-    assert_eq!(event["span"]["requestId"], "8476a536-e9f4-11e8-9739-000000000001", "{event}");
+    let of_gateway = "7f0c2c1e-5a8e-4f43-9d6a-0d7f6c1b2a3e";
+    let [invocation, request, use_case] = event["spans"].as_array().unwrap().as_slice() else {
+        panic!("not three spans: {event}");
+    };
+    assert_eq!(invocation["requestId"], "8476a536-e9f4-11e8-9739-000000000001", "{event}");
+    assert_eq!(request["request_id"], of_gateway, "{event}");
+    assert_eq!(request["http.route"], "/auth/login", "{event}");
+    assert_eq!(use_case["name"], "login", "{event}");
+    assert_eq!(event["fields"]["request_id"], of_gateway, "{event}");
+    assert_eq!(login.headers["x-request-id"], of_gateway);
     assert!(!output.contains('\u{1b}'), "no colours");
+}
+
+/// The lines that CloudWatch makes metrics of.
+async fn metrics_of_a_login(settings: &[(&str, &str)]) -> Vec<Value> {
+    let mut world = World::with(settings).await;
+    assert_eq!(world.login(ADDRESS, PASSWORD).await.status, 401);
+    let output = world.instance.stop().await;
+    assert!(output.contains("login_refused") && !output.contains(ADDRESS), "{output}");
+    let lines = output.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.filter(|line: &Value| line.get("_aws").is_some()).collect()
+}
+
+#[tokio::test]
+async fn events_are_counted_in_the_log_where_that_was_set_and_nowhere_else() {
+    let lines = metrics_of_a_login(&[("AUTH_METRICS", "emf")]).await;
+    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
+    assert_eq!((&line["Logins"], &line["Outcome"]), (&json!(1), &json!("refused")));
+    assert_eq!(line["Service"], "alcolook-");
+    assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Auth");
+    assert!(metrics_of_a_login(&[]).await.is_empty());
 }

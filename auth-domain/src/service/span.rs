@@ -1,0 +1,81 @@
+//! A span around each use case, for whoever drives it and whatever listens. Off, it costs a load of an
+//! atomic.
+
+use tracing::{Instrument, Span};
+
+use super::{
+    AdminError, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
+    DeleteAccountError, DeliveryError, LoginError, LogoutError, RefreshError, Refused,
+    RegisterError, RequestMailError, ResetError, SessionError, VerifyEmailError,
+};
+
+/// What a use case comes to, in a span of its name. The span says how it was refused and never whose
+/// account, address or token it is about: that is what events are for.
+macro_rules! use_case {
+    ($name:literal, $work:expr) => {
+        $crate::service::span::run(
+            tracing::info_span!(target: "auth", $name, "error.type" = tracing::field::Empty),
+            $work,
+        )
+        .await
+    };
+}
+pub(super) use use_case;
+
+/// A name for each way to be refused, of which there are few.
+pub(super) trait ErrorType {
+    fn error_type(&self) -> &'static str;
+}
+
+pub(super) async fn run<T, E: ErrorType>(
+    span: Span,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let outcome = work.instrument(span.clone()).await;
+    if let Err(error) = &outcome {
+        span.record("error.type", error.error_type());
+    }
+    outcome
+}
+
+macro_rules! by_code {
+    ($($error:ident),+ $(,)?) => {$(
+        impl ErrorType for $error {
+            fn error_type(&self) -> &'static str {
+                self.code().as_str()
+            }
+        }
+    )+};
+}
+
+by_code!(
+    AuthenticateError,
+    ChangeEmailError,
+    ChangePasswordError,
+    ConfirmEmailError,
+    DeleteAccountError,
+    LoginError,
+    LogoutError,
+    RefreshError,
+    RegisterError,
+    RequestMailError,
+    ResetError,
+    SessionError,
+    VerifyEmailError,
+);
+
+impl ErrorType for AdminError {
+    fn error_type(&self) -> &'static str {
+        self.parts().0.as_str()
+    }
+}
+
+impl ErrorType for DeliveryError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::NotYet => "not_yet",
+            Self::Port(error) => error.kind().name(),
+            Self::Undeliverable(_) => "undeliverable",
+        }
+    }
+}
