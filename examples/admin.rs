@@ -23,9 +23,7 @@ use adapters_local::{OsEntropy, SystemClock, TracingEvents};
 use adapters_sql::{SqlFault, SqlMailQueue, SqlSettings, SqlStore};
 use anyhow::{Context as _, Result, bail, ensure};
 use auth_domain::ports::{Entropy as _, NotComposed};
-use auth_domain::{
-    AddressesInEvents, Auth, LinkBase, MasterSecret, PortError, PortErrorKind, Ports, Settings,
-};
+use auth_domain::{AddressesInEvents, Auth, LinkBase, MasterSecret, PortError, Ports, Settings};
 use clap::Parser;
 
 use tool::{EXIT_CODES, Place, Screen};
@@ -55,7 +53,7 @@ struct Options {
     /// The server's master secret, so that the log names an account as the server's does.
     ///
     /// Default: the one that a server keeps beside its SQLite file. Without any the log says nothing of
-    /// addresses; all else works.
+    /// addresses, and of who is deleted the counter of failed logins is left to run out.
     #[arg(long, env = "AUTH_MASTER_SECRET", hide_env_values = true, global = true)]
     master_secret: Option<String>,
 }
@@ -143,13 +141,10 @@ fn master_secret(options: &Options, location: &str) -> Result<Option<MasterSecre
 
 fn advice(error: &PortError) -> &'static str {
     let fault = error.source().and_then(|cause| cause.downcast_ref::<SqlFault>());
-    match (fault, error.kind()) {
-        (Some(SqlFault::Refused { .. }), _) => {
+    match fault {
+        Some(SqlFault::Refused { .. }) => {
             "Is this the server's database? Its tables are made when the server starts"
         }
-        (_, PortErrorKind::Unavailable | PortErrorKind::Throttled) => {
-            "Check that the database runs and AUTH_STORE names it, and run it again"
-        }
-        _ => "Other accounts may be well",
+        _ => "Check that the database runs and AUTH_STORE names it, and run it again",
     }
 }

@@ -20,6 +20,7 @@ use auth_domain::{
     DisplayName, Email, Login, LoginError, LoginRequest, Password, RefreshToken, RegisterRequest,
     RequestContext, ResetRequest,
 };
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_stub::{Answer, AwsStub, Operation};
 use dynamo::Dynamo;
 use serde_json::{Value, json};
@@ -232,6 +233,53 @@ async fn nothing_is_changed_without_a_terminal_and_failures_say_what_to_do() {
         assert_eq!(code(&output), 1);
         assert!(said(&output).contains(cause), "{}", said(&output));
         assert!(!said(&output).contains("canary"), "{}", said(&output));
+    }
+}
+
+/// Of the system that was replaced, and not moved to its canonical address yet.
+#[tokio::test]
+async fn an_account_under_the_address_as_it_was_typed_is_found_and_shut() {
+    let world = World::new().await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let row = world.dynamo.client.put_item().table_name("t-users");
+    let row = row.item("email", text("Bob@Example.com")).item("name", text("Bob"));
+    let row = row.item("created_at", text("2025-09-06T11:22:33.123456"));
+    let id = "01234567-89ab-4def-8123-456789abcdef";
+    row.item("user_id", text(id)).send().await.unwrap();
+    world.does(&["disable", "Bob@Example.com", "--yes"]).await;
+    for name in ["Bob@Example.com", id] {
+        let shown = world.does(&["show", name]).await["account"].clone();
+        assert_eq!((&shown["user_id"], &shown["disabled"]), (&json!(id), &json!(true)));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_told_and_hides_no_other_of_the_list() {
+    let world = World::new().await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let row = world.dynamo.client.put_item().table_name("t-users");
+    row.item("email", text("bob@example.com")).send().await.unwrap();
+    let output = world.run(&["show", "bob@example.com"]).await;
+    assert_eq!(code(&output), 1);
+    assert!(said(&output).contains("mended by hand"), "{}", said(&output));
+
+    let list = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("list-with-a-broken-row");
+    std::fs::write(&list, format!("bob@example.com\n{EMAIL}\n")).unwrap();
+    let list = ["disable", "--yes", "--json", "--file", list.to_str().unwrap()];
+    let output = world.run(&list).await;
+    assert_eq!(code(&output), 1);
+    let object = in_json(&output);
+    assert_eq!((&object["done"], &object["left"][0]["outcome"]), (&json!(1), &json!("failed")));
+    assert!(world.login_with(OLD).await.is_err());
+}
+
+#[tokio::test]
+async fn help_lists_every_command_permission_and_code() {
+    let output = Command::new(env!("CARGO_BIN_EXE_auth-admin")).arg("--help").output().await;
+    let output = output.unwrap();
+    let help = std::str::from_utf8(&output.stdout).unwrap();
+    for text in ["auth-admin user show", "user delete", "dynamodb:Query", "  4  ", "  130  "] {
+        assert!(help.contains(text), "{text}");
     }
 }
 

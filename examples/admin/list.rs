@@ -59,7 +59,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<Line>> {
     // A line that is no UTF-8 is no address, and hides no other.
     let text = String::from_utf8_lossy(&bytes);
     let lines = (1..).zip(text.trim_start_matches('\u{feff}').lines());
-    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+    let lines =
+        lines.map(|(number, line)| (number, line.trim())).filter(|(_, line)| !line.is_empty());
     Ok(lines.map(|(number, line)| Line { number, target: Target::parse(line) }).collect())
 }
 

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 use auth_domain::ports::UserKey;
-use auth_domain::{Account, AdminError, Auth, Locale, PortError, RequestContext};
+use auth_domain::{Account, AdminError, Auth, Locale, PortError, PortErrorKind, RequestContext};
 use clap::{Args, Subcommand};
 
 use account::{NotUnderstood, Target};
@@ -120,7 +120,7 @@ struct Accounts {
 #[derive(Debug, Args)]
 struct Mail {
     /// Language of the mail to the owner.
-    #[arg(long, env = "AUTH_LANGUAGE", default_value = Locale::default().tag(), value_parser = locale)]
+    #[arg(long, env = "AUTH_LANGUAGE", default_value = "en", value_parser = locale)]
     language: Locale,
 }
 
@@ -206,18 +206,23 @@ impl Command {
         }
     }
 
-    const fn change(&self) -> Option<(Call, &Change)> {
-        Some(match self {
-            Self::Show { .. } => return None,
-            Self::Disable(change) => (Call::Disable, change),
-            Self::Enable(change) => (Call::Enable, change),
-            Self::EndSessions(change) => (Call::EndSessions, change),
+    fn task(&self) -> Task<'_> {
+        match self {
+            Self::Show { account } => Task::Show(account),
+            Self::Disable(change) => Task::Change(Call::Disable, change),
+            Self::Enable(change) => Task::Change(Call::Enable, change),
+            Self::EndSessions(change) => Task::Change(Call::EndSessions, change),
             Self::ForcePasswordChange { change, mail } => {
-                (Call::ForcePasswordChange(mail.language), change)
+                Task::Change(Call::ForcePasswordChange(mail.language), change)
             }
-            Self::Delete { change, mail } => (Call::Delete(mail.language), change),
-        })
+            Self::Delete { change, mail } => Task::Change(Call::Delete(mail.language), change),
+        }
     }
+}
+
+enum Task<'a> {
+    Show(&'a str),
+    Change(Call, &'a Change),
 }
 
 impl Arguments {
@@ -229,12 +234,9 @@ impl Arguments {
     /// Does what is asked, and says what came of it.
     pub(crate) async fn run(&self, auth: &Auth, place: &Place, screen: &Screen) -> ExitCode {
         let operator = Operator { auth, place, screen };
-        let outcome = match self.command() {
-            Command::Show { account } => operator.show(account).await,
-            command => match command.change() {
-                Some((call, change)) => operator.change(call, change).await,
-                None => Outcome::Failed("there is nothing to do".to_owned()),
-            },
+        let outcome = match self.command().task() {
+            Task::Show(account) => operator.show(account).await,
+            Task::Change(call, change) => operator.change(call, change).await,
         };
         self.report(outcome)
     }
@@ -334,7 +336,13 @@ impl Operator<'_> {
     fn explained(&self, error: &AdminError) -> String {
         match error {
             AdminError::Port(fault) => {
-                format!("{}. {}", fault.with_causes(), (self.place.advice)(fault))
+                let advice = match fault.kind() {
+                    PortErrorKind::Corrupt => {
+                        "This row is to be mended by hand; no other is hidden by it"
+                    }
+                    _ => (self.place.advice)(fault),
+                };
+                format!("{}. {advice}", fault.with_causes())
             }
             error => format!("{error}. Run it again"),
         }

@@ -239,14 +239,18 @@ async fn nothing_is_changed_without_a_terminal_to_ask_at() {
     assert_eq!(code(&run(&database.url, &["enable", "user1@example.com"])), 0);
 }
 
-/// Runs it at a terminal on which somebody types this.
-fn typed(store: &str, arguments: &[&str], answer: &str) -> Output {
+/// A terminal, and the end of it that a program is given.
+fn terminal() -> (File, File) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
-    let its_end = OpenOptions::new().read(true).write(true).open(path).unwrap();
-    let mut terminal = File::from(terminal);
+    (File::from(terminal), OpenOptions::new().read(true).write(true).open(path).unwrap())
+}
+
+/// Runs it at a terminal on which somebody types this.
+fn typed(store: &str, arguments: &[&str], answer: &str) -> Output {
+    let (mut terminal, its_end) = terminal();
     terminal.write_all(answer.as_bytes()).unwrap();
     program(store, arguments).stdin(its_end).output().unwrap()
 }
@@ -381,6 +385,26 @@ async fn a_list_is_done_whole_past_those_who_are_not_there_and_again_does_no_har
         assert_eq!((code(&output), printed(&output)), (0, "2 of 2 done\n"));
         assert!(!find(&store, 2).await.disabled && find(&store, 3).await.disabled);
     }
+}
+
+#[tokio::test]
+async fn how_far_a_list_is_shows_on_a_terminal_and_nowhere_else() {
+    let database = Database::sqlite();
+    keep(&opened(&database).await, user(1, "Ann")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let list = written(folder.path(), "user1@example.com\nuser1@example.com\n");
+    let change = ["enable", "--file", &list];
+    let (mut terminal, its_end) = terminal();
+    let mut program_there = program(&database.url, &change);
+    let mut child = program_there.env("TERM", "xterm").stderr(its_end).spawn().unwrap();
+    drop(program_there);
+    // Its end is closed when the program has ended, and reading fails.
+    let mut screen = Vec::new();
+    let _ = terminal.read_to_end(&mut screen);
+    assert!(child.wait().unwrap().success());
+    let screen = String::from_utf8_lossy(&screen);
+    assert!(screen.contains("1/2 accounts"), "{screen}");
+    assert!(!said(&run(&database.url, &change)).contains("accounts"));
 }
 
 /// Holds back the first change until the program has heard of the interruption.

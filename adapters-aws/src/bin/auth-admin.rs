@@ -54,7 +54,8 @@ struct Options {
     mail_queue_url: Option<String>,
     /// The function's master secret, so that the log names an account as the function's does.
     ///
-    /// Without it the log says nothing of addresses; all else works.
+    /// Without it the log says nothing of addresses, and of who is deleted the counter of failed logins is
+    /// left to run out.
     #[arg(long, env = "AUTH_MASTER_SECRET_ARN", value_name = "ARN", global = true)]
     secret_arn: Option<String>,
     /// Trust this machine's certificates instead of Amazon's, as behind a proxy that opens TLS.
@@ -142,7 +143,7 @@ fn advice(error: &PortError) -> &'static str {
             "There is no such table here: check --table-prefix, AWS_REGION and AWS_PROFILE"
         }
         None if error.kind() == PortErrorKind::Throttled => "Run it again in a moment",
-        None => "Check --table-prefix and --mail-queue-url; other accounts may be well",
+        None => "Check --table-prefix and --mail-queue-url",
     }
 }
 
