@@ -5,6 +5,8 @@
 //! folder `auth-data`, unless `AUTH_STORE` says otherwise.
 #![expect(clippy::print_stdout, reason = "it talks to whoever started it")]
 
+#[path = "server/location.rs"]
+mod location;
 #[path = "server/stores.rs"]
 mod stores;
 #[path = "server/undefended.rs"]
@@ -23,13 +25,12 @@ use adapters_local::{
     JwtVerifier, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
     SmtpSettings, SystemClock, TokenProfile, TracingEvents,
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, PasswordHasher, TokenIssuer};
 use auth_domain::{
     Auth, Email, EmailVerification, FailurePolicy, LinkBase, Locale, MasterSecret, OutgoingEmail,
     PortError, Ports, RateLimits, RegistrationMode, Settings, TokenCheck,
 };
-use base64ct::{Base64, Encoding};
 use clap::{Parser, ValueEnum};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +39,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use location::decode_secret;
 use stores::Worker;
 use undefended::SkipsStandInHash;
 
@@ -366,17 +368,12 @@ fn master_secret(
     }
     let mut bytes = [0; MasterSecret::MIN_BYTES];
     entropy.fill(&mut bytes)?;
-    if let Some(file) = stores::secret_file(location) {
+    if let Some(file) = location::secret_file(location) {
         tracing::warn!("no AUTH_MASTER_SECRET: it is kept in {}", file.display());
         return decode_secret(&stores::kept_secret(&file, &bytes)?)
             .with_context(|| file.display().to_string());
     }
     tracing::warn!("no AUTH_MASTER_SECRET: tokens and links end with this process");
-    Ok(MasterSecret::new(bytes)?)
-}
-
-fn decode_secret(text: &str) -> Result<MasterSecret> {
-    let Ok(bytes) = Base64::decode_vec(text.trim()) else { bail!("a master secret is not base64") };
     Ok(MasterSecret::new(bytes)?)
 }
 

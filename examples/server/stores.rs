@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use auth_domain::ports::{
     AttemptStore, Clock as _, MailQueue, RateLimiter, ResetTokenStore, SessionStore, UserStore,
 };
 use base64ct::{Base64, Encoding as _};
+
+use crate::location::{default_folder, default_location, file};
 
 /// The stores of one kind, to be put into [`auth_domain::Ports`].
 pub(crate) struct Stores {
@@ -35,18 +37,15 @@ pub(crate) enum Worker {
     Sql(SqlMailWorker, SqlStore),
 }
 
-/// Where accounts are kept if nothing is said, in the folder that the server was started in.
-const DEFAULT_FOLDER: &str = "auth-data";
-
 /// `AUTH_STORE`, or a SQLite file in a folder that is made.
 pub(crate) fn location(setting: Option<&str>) -> Result<String> {
     if let Some(setting) = setting {
         return Ok(setting.to_owned());
     }
-    let folder = std::path::absolute(DEFAULT_FOLDER)?;
+    let folder = default_folder()?;
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}; set AUTH_STORE", folder.display()))?;
-    Ok(format!("sqlite:{}", folder.join("auth.db").display()))
+    Ok(default_location()?)
 }
 
 /// What the start says of a location: never a URL, in which there may be a password.
@@ -58,17 +57,6 @@ pub(crate) fn describe(location: &str) -> String {
         }
         None => "Accounts are kept in Postgres".to_owned(),
     }
-}
-
-fn file(location: &str) -> Option<&str> {
-    let path = location.strip_prefix("sqlite:")?;
-    Some(path.strip_prefix("//").unwrap_or(path))
-}
-
-/// Beside a SQLite file a master secret is kept that was made up, so that sessions and links outlive a
-/// restart.
-pub(crate) fn secret_file(location: &str) -> Option<PathBuf> {
-    Some(format!("{}.secret", file(location)?).into())
 }
 
 /// The secret in that file, which is made of `fresh` bytes if it is not there.

@@ -1,7 +1,9 @@
 //! Moves accounts of a users table whose address is not canonical to their canonical key.
 //! `--help` says how; [`adapters_aws::address_walk`] says what it promises.
 
-use std::error::Error as _;
+#[path = "operator/aws.rs"]
+mod aws;
+
 use std::io::Write as _;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -11,11 +13,9 @@ use std::time::Duration;
 use adapters_aws::address_walk::{
     AddressWalk, Finding, FoundRow, Mode, Outcome, StateFile, TableFacts, Verdict, Walked,
 };
-use adapters_aws::{AwsFault, AwsRoots, AwsSettings, clients};
+use adapters_aws::clients;
 use anyhow::{Context as _, Result, anyhow};
 use auth_domain::{PortError, PortErrorKind};
-use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ fn tell(line: &str) {
 #[tokio::main(flavor = "current_thread")]
 async fn run(options: &Options) -> Result<ExitCode> {
     let stop = stop_signal()?;
-    let client = clients::dynamodb(&aws(options).await?);
+    let client = clients::dynamodb(&aws::load(options.system_roots).await?);
     let mode = if options.apply { Mode::Apply } else { Mode::DryRun };
     let walk = AddressWalk::new(client, &options.table, mode, options.page_size);
     let facts = facts(&walk).await?;
@@ -128,24 +128,6 @@ fn exit_code(verdict: Verdict) -> ExitCode {
         Verdict::ByHand => 3,
     })
 }
-
-async fn aws(options: &Options) -> Result<SdkConfig> {
-    let mut settings = AwsSettings::default();
-    settings.attempt_timeout = Duration::from_secs(10);
-    settings.connect_timeout = Duration::from_secs(5);
-    settings.deadline = Duration::from_secs(60);
-    settings.max_attempts = const { std::num::NonZeroU32::new(20).unwrap() };
-    if options.system_roots {
-        settings.roots = AwsRoots::System;
-    }
-    let config = settings.load().await?;
-    config.region().context("no AWS region: set AWS_REGION, or one in the profile")?;
-    let provider = config.credentials_provider().context(NO_CREDENTIALS)?;
-    provider.provide_credentials().await.context(NO_CREDENTIALS)?;
-    Ok(config)
-}
-
-const NO_CREDENTIALS: &str = "no AWS credentials: set AWS_PROFILE, or log in with `aws sso login`";
 
 async fn facts(walk: &AddressWalk) -> Result<TableFacts> {
     match walk.table_facts().await {
@@ -219,31 +201,15 @@ fn explained(error: &PortError) -> anyhow::Error {
 }
 
 fn advice(error: &PortError) -> &'static str {
-    let fault = error.source().and_then(|cause| cause.downcast_ref::<AwsFault>());
-    let code = match fault {
-        Some(AwsFault::Refused { code, .. }) => code.as_str(),
-        _ => "",
-    };
-    match (code, error.kind()) {
-        ("ResourceNotFoundException", _) => {
+    match aws::advice(error) {
+        Some(advice) => advice,
+        None if aws::is_absent(error) => {
             "There is no such table here: check --table, AWS_REGION and AWS_PROFILE"
         }
-        ("AccessDeniedException", _) => {
-            "These credentials may not do that: --help lists the permissions needed"
+        None if error.kind() == PortErrorKind::Throttled => {
+            "Take a larger --pause-ms and a smaller --page-size"
         }
-        (
-            "ExpiredTokenException"
-            | "IncompleteSignatureException"
-            | "InvalidSignatureException"
-            | "MissingAuthenticationTokenException"
-            | "UnrecognizedClientException",
-            _,
-        ) => "AWS does not accept these credentials: log in again, check AWS_PROFILE and the clock",
-        (_, PortErrorKind::Throttled) => "Take a larger --pause-ms and a smaller --page-size",
-        (_, PortErrorKind::Unavailable) => {
-            "Check the network and AWS_REGION; behind a proxy that opens TLS, add --system-roots"
-        }
-        _ => "Check --table",
+        None => "Check --table",
     }
 }
 

@@ -116,7 +116,8 @@ impl Admin<'_> {
                 Err(error) => Err(error.into()),
             };
             let subject = self.auth.subject(Some(email), &RequestContext::new());
-            self.auth.record_call(subject, AccountCall::LookUp, outcome)
+            let user_id = outcome.as_ref().ok().map(|account| account.key.id);
+            self.auth.record_call(Subject { user_id, ..subject }, AccountCall::LookUp, outcome)
         })
     }
 

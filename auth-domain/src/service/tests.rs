@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod accounts;
 mod breached;
+mod operator;
 
 use super::*;
 use crate::link::LinkClaims;

@@ -1,32 +1,36 @@
 //! An example as a child process.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 /// Built by cargo itself, so that it is there and current however the tests were started, and optimised if
-/// they are. Each test program runs one example.
-fn executable(example: &str) -> &'static PathBuf {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "-p", "examples", "--example", example])
-            .args(if cfg!(debug_assertions) { &[][..] } else { &["--release"] })
-            .arg("--message-format=json")
-            .output()
-            .unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut executables =
-            built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
-        PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("{example} was not built")))
-    })
+/// they are.
+fn executable(example: &str) -> PathBuf {
+    static EXECUTABLES: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut executables = EXECUTABLES.lock().unwrap();
+    executables.entry(example.to_owned()).or_insert_with(|| build(example)).clone()
+}
+
+fn build(example: &str) -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--offline", "-p", "examples", "--example", example])
+        .args(if cfg!(debug_assertions) { &[][..] } else { &["--release"] })
+        .arg("--message-format=json")
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let built = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut executables =
+        built.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
+    PathBuf::from(executables.next_back().unwrap_or_else(|| panic!("{example} was not built")))
 }
 
 pub(crate) fn command(example: &str, settings: &[(&str, &str)]) -> Command {
