@@ -14,7 +14,7 @@ mod tracing_events;
 
 pub use hashing::{
     Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
-    ImportCeilings, InsecureInstantHasher, Pepper, PepperError, PepperId, StoredFormat,
+    HashTimes, ImportCeilings, InsecureInstantHasher, Pepper, PepperError, PepperId, StoredFormat,
     StoredHashError, WrapError,
 };
 #[cfg(feature = "hibp")]
