@@ -9,6 +9,8 @@ pub mod memory;
 #[cfg(feature = "smtp")]
 mod smtp;
 mod system;
+#[cfg(feature = "opentelemetry")]
+pub mod telemetry;
 mod testing;
 mod tracing_events;
 
