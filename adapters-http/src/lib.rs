@@ -59,6 +59,8 @@ mod options;
 mod problem;
 mod refused;
 mod require_bearer;
+#[cfg(feature = "opentelemetry")]
+pub mod telemetry;
 
 use std::sync::Arc;
 
