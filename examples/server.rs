@@ -7,6 +7,8 @@
 
 #[path = "server/stores.rs"]
 mod stores;
+#[path = "server/telemetry.rs"]
+mod telemetry;
 #[path = "server/undefended.rs"]
 mod undefended;
 
@@ -34,8 +36,12 @@ use clap::{Parser, ValueEnum};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use stores::Worker;
+use telemetry::{Observer, TelemetryArguments};
 use undefended::SkipsStandInHash;
 
 /// Accounts and sessions over HTTP.
@@ -138,6 +144,8 @@ struct Arguments {
     /// PEM file with certificates to trust besides the system's.
     #[arg(long, env = "AUTH_SMTP_CA")]
     smtp_ca: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: TelemetryArguments,
     /// Answers at once where there is no hash to verify, which tells who has an account: for the bench that
     /// measures that. In no environment, so that nobody inherits it.
     #[arg(long, hide = true)]
@@ -194,16 +202,23 @@ enum Security {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let is_read = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(is_read).init();
+    let mut observer = Observer::start(&arguments.telemetry, &arguments.service_name).await?;
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(is_read);
+    let log = log.with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry().with(log).with(observer.layer()).init();
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
     let address = listener.local_addr()?;
     let location = stores::location(arguments.store.as_deref())?;
-    let (auth, worker) = compose(&arguments, &location, address).await?;
-    let service = router(auth.clone(), http_options(&arguments)?)
+    let (auth, worker) = compose(&arguments, &location, address, &observer).await?;
+    let service = observer
+        .around(router(auth.clone(), http_options(&arguments)?))
         .into_make_service_with_connect_info::<SocketAddr>();
     println!("listening on http://{address}\n\n{}.\n", stores::describe(&location));
+    if let Some(address) = observer.show()? {
+        println!("Metrics: http://{address}/metrics\n");
+    }
     introduce(address);
 
     let (stop_worker, stopped) = oneshot::channel::<()>();
@@ -213,6 +228,7 @@ async fn main() -> Result<()> {
     // The server takes no more requests; now the mails that they caused go out.
     drop(stop_worker);
     println!("stopped; {}", worker.await?);
+    observer.stop();
     Ok(())
 }
 
@@ -248,6 +264,7 @@ async fn compose(
     arguments: &Arguments,
     location: &str,
     address: SocketAddr,
+    observer: &Observer,
 ) -> Result<(Auth, Worker)> {
     let stores = stores::open(location).await?;
     let entropy = Arc::new(OsEntropy::new());
@@ -259,7 +276,7 @@ async fn compose(
     let signing_key = SigningKey::ed25519_from_master(&secret);
     let verifier = JwtVerifier::from_masters(&secret, previous.as_ref(), profile.clone())?;
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
-    let hasher = hasher(arguments, Arc::clone(&entropy) as _)?;
+    let hasher = hasher(arguments, Arc::clone(&entropy) as _, observer)?;
     let ports = Ports {
         attempts: stores.attempts,
         breached_passwords: breached_passwords(arguments)?,
@@ -277,7 +294,7 @@ async fn compose(
         token_verifier: Arc::new(verifier),
         users: stores.users,
     };
-    let auth = Auth::new(ports, settings(arguments, secret, previous, address)?)
+    let auth = Auth::new(observer.observe(ports), settings(arguments, secret, previous, address)?)
         .context("AUTH_EMAIL_VERIFICATION, AUTH_REGISTRATION")?;
     Ok((auth, stores.worker))
 }
@@ -361,14 +378,19 @@ fn compatibility_issuer(arguments: &Arguments) -> Result<Option<Arc<dyn TokenIss
     Ok(Some(Arc::new(issuer)))
 }
 
-fn hasher(arguments: &Arguments, entropy: Arc<dyn Entropy>) -> Result<Arc<dyn PasswordHasher>> {
+fn hasher(
+    arguments: &Arguments,
+    entropy: Arc<dyn Entropy>,
+    observer: &Observer,
+) -> Result<Arc<dyn PasswordHasher>> {
     let hasher = Argon2idHasher::new(hash_settings(arguments)?, entropy)
         .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE, AUTH_PREVIOUS_PEPPERS")?;
+    let hasher = observer.watch(hasher);
     if arguments.danger_skip_stand_in_hash {
         tracing::warn!("--danger-skip-stand-in-hash: the time of a login tells who has an account");
-        return Ok(Arc::new(SkipsStandInHash(Arc::new(hasher))));
+        return Ok(Arc::new(SkipsStandInHash(hasher)));
     }
-    Ok(Arc::new(hasher))
+    Ok(hasher)
 }
 
 fn hash_settings(arguments: &Arguments) -> Result<Argon2idSettings> {
