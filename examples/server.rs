@@ -9,6 +9,8 @@
 mod location;
 #[path = "server/stores.rs"]
 mod stores;
+#[path = "server/telemetry.rs"]
+mod telemetry;
 #[path = "server/undefended.rs"]
 mod undefended;
 
@@ -41,6 +43,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use location::decode_secret;
 use stores::Worker;
+use telemetry::{Observer, TelemetryArguments};
 use undefended::SkipsStandInHash;
 
 /// Accounts and sessions over HTTP.
@@ -150,6 +153,8 @@ struct Arguments {
     /// PEM file with certificates to trust besides the system's.
     #[arg(long, env = "AUTH_SMTP_CA")]
     smtp_ca: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: TelemetryArguments,
     /// Answers at once where there is no hash to verify, which tells who has an account: for the bench that
     /// measures that. In no environment, so that nobody inherits it.
     #[arg(long, hide = true)]
@@ -212,16 +217,21 @@ enum Security {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    start_log(arguments.log_format, arguments.log.clone());
+    let mut observer = Observer::start(&arguments.telemetry, &arguments.service_name).await?;
+    start_log(arguments.log_format, arguments.log.clone(), &observer);
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
     let address = listener.local_addr()?;
     let location = stores::location(arguments.store.as_deref())?;
-    let (auth, worker) = compose(&arguments, &location, address).await?;
-    let service = router(auth.clone(), http_options(&arguments)?)
+    let (auth, worker) = compose(&arguments, &location, address, &observer).await?;
+    let service = observer
+        .around(router(auth.clone(), http_options(&arguments)?))
         .into_make_service_with_connect_info::<SocketAddr>();
     println!("listening on http://{address}\n\n{}.\n", stores::describe(&location));
+    if let Some(address) = observer.show()? {
+        println!("Metrics: http://{address}/metrics\n");
+    }
     introduce(address);
 
     let (stop_worker, stopped) = oneshot::channel::<()>();
@@ -231,10 +241,12 @@ async fn main() -> Result<()> {
     // The server takes no more requests; now the mails that they caused go out.
     drop(stop_worker);
     println!("stopped; {}", worker.await?);
+    observer.stop();
     Ok(())
 }
 
-fn start_log(format: LogFormat, filter: EnvFilter) {
+/// What is logged is filtered, and not what is sent to a collector.
+fn start_log(format: LogFormat, filter: EnvFilter, observer: &Observer) {
     let is_read = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -243,7 +255,8 @@ fn start_log(format: LogFormat, filter: EnvFilter) {
         }
         LogFormat::Json => lines.json().with_current_span(false).with_span_list(true).boxed(),
     };
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    let lines = lines.with_filter(filter);
+    tracing_subscriber::registry().with(lines).with(observer.layer()).init();
 }
 
 type Service =
@@ -278,6 +291,7 @@ async fn compose(
     arguments: &Arguments,
     location: &str,
     address: SocketAddr,
+    observer: &Observer,
 ) -> Result<(Auth, Worker)> {
     let stores = stores::open(location).await?;
     let entropy = Arc::new(OsEntropy::new());
@@ -289,7 +303,7 @@ async fn compose(
     let signing_key = SigningKey::ed25519_from_master(&secret);
     let verifier = JwtVerifier::from_masters(&secret, previous.as_ref(), profile.clone())?;
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
-    let hasher = hasher(arguments, Arc::clone(&entropy) as _)?;
+    let hasher = hasher(arguments, Arc::clone(&entropy) as _, observer)?;
     let ports = Ports {
         attempts: stores.attempts,
         breached_passwords: breached_passwords(arguments)?,
@@ -307,7 +321,7 @@ async fn compose(
         token_verifier: Arc::new(verifier),
         users: stores.users,
     };
-    let auth = Auth::new(ports, settings(arguments, secret, previous, address)?)
+    let auth = Auth::new(observer.observe(ports), settings(arguments, secret, previous, address)?)
         .context("AUTH_EMAIL_VERIFICATION, AUTH_REGISTRATION")?;
     Ok((auth, stores.worker))
 }
@@ -386,14 +400,19 @@ fn compatibility_issuer(arguments: &Arguments) -> Result<Option<Arc<dyn TokenIss
     Ok(Some(Arc::new(issuer)))
 }
 
-fn hasher(arguments: &Arguments, entropy: Arc<dyn Entropy>) -> Result<Arc<dyn PasswordHasher>> {
+fn hasher(
+    arguments: &Arguments,
+    entropy: Arc<dyn Entropy>,
+    observer: &Observer,
+) -> Result<Arc<dyn PasswordHasher>> {
     let hasher = Argon2idHasher::new(hash_settings(arguments)?, entropy)
         .context("AUTH_HASH_THREADS, AUTH_HASH_QUEUE, AUTH_PREVIOUS_PEPPERS")?;
+    let hasher = observer.watch(hasher);
     if arguments.danger_skip_stand_in_hash {
         tracing::warn!("--danger-skip-stand-in-hash: the time of a login tells who has an account");
-        return Ok(Arc::new(SkipsStandInHash(Arc::new(hasher))));
+        return Ok(Arc::new(SkipsStandInHash(hasher)));
     }
-    Ok(Arc::new(hasher))
+    Ok(hasher)
 }
 
 fn hash_settings(arguments: &Arguments) -> Result<Argon2idSettings> {

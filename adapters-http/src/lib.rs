@@ -65,6 +65,8 @@ mod problem;
 mod refused;
 mod request_span;
 mod require_bearer;
+#[cfg(feature = "opentelemetry")]
+pub mod telemetry;
 
 use std::sync::Arc;
 

@@ -70,7 +70,7 @@ fn record_status(span: &Span, status: StatusCode) {
 }
 
 /// One of RFC 9110 and RFC 5789: a name that somebody made up would be a time series of its own.
-fn known(method: &Method) -> Option<&'static str> {
+pub(crate) fn known(method: &Method) -> Option<&'static str> {
     const KNOWN: [&str; 9] =
         ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method.as_str())

@@ -9,12 +9,14 @@ pub mod memory;
 #[cfg(feature = "smtp")]
 mod smtp;
 mod system;
+#[cfg(feature = "opentelemetry")]
+pub mod telemetry;
 mod testing;
 mod tracing_events;
 
 pub use hashing::{
     Argon2Ceilings, Argon2idHasher, Argon2idSettings, Argon2idSettingsError, FirebaseScrypt,
-    ImportCeilings, InsecureInstantHasher, Pepper, PepperError, PepperId, StoredFormat,
+    HashTimes, ImportCeilings, InsecureInstantHasher, Pepper, PepperError, PepperId, StoredFormat,
     StoredHashError, WrapError,
 };
 #[cfg(feature = "hibp")]

@@ -4,10 +4,10 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, Argon2idSettingsError, InsecureInstantHasher, OsEntropy,
@@ -552,4 +552,36 @@ async fn a_hash_with_a_pepper_is_held_to_the_ceilings() {
     ] {
         assert_eq!(settings.stored_format(&stored(costs)), expected, "{costs}");
     }
+}
+
+#[tokio::test]
+async fn a_watch_knows_of_a_hash_before_its_caller_does_and_sees_its_wait_apart_from_its_work() {
+    let (tell, told) = mpsc::channel();
+    let (go_on, until) = mpsc::channel::<()>();
+    let until = Mutex::new(until);
+    let hasher = hasher_with(|settings| (settings.threads, settings.queue) = (1, 1))
+        .watched_by(move |times| {
+            tell.send(times).unwrap();
+            let _over = until.lock().unwrap().recv();
+        })
+        .watched_by(|_| panic!("a second watch is not told"));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut first = pin!(hash(&hasher, "password"));
+    let mut second = pin!(hash(&hasher, "password"));
+    let began = Instant::now();
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let times = told.recv().unwrap();
+    assert!(times.worked > Duration::ZERO && times.waited + times.worked <= began.elapsed());
+    assert!(first.as_mut().poll(&mut context).is_pending(), "its watch is not done");
+
+    assert!(second.as_mut().poll(&mut context).is_pending());
+    let queued = Instant::now();
+    assert_eq!(hasher.queue_depth(), 1);
+    let released = Instant::now();
+    drop(go_on);
+    first.await;
+    second.await;
+    let times = told.recv().unwrap();
+    assert!(times.waited >= released - queued && times.worked > Duration::ZERO, "{times:?}");
+    assert_eq!(hasher.queue_depth(), 0);
 }

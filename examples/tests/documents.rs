@@ -53,15 +53,22 @@ fn every_test_that_a_document_names_exists() {
 
 #[test]
 fn every_setting_of_the_server_is_read_from_the_environment() {
-    let server = fs::read_to_string(root().join("examples/server.rs")).unwrap();
-    let settings = server.split("struct Arguments {").nth(1).unwrap().split("\n}").next().unwrap();
-    let fields = settings
-        .lines()
-        .filter(|line| line.starts_with("    ") && line.ends_with(',') && line.contains(": "))
-        // No setting, and in no environment, which whoever comes later inherits.
-        .filter(|line| !line.trim().starts_with("danger_"));
-    for field in fields.map(|line| line.trim().split(':').next().unwrap()) {
-        let variable = format!("env = \"AUTH_{}\"", field.to_uppercase());
-        assert!(settings.contains(&variable), "{field} has no variable");
+    for (file, arguments) in [
+        ("examples/server.rs", "struct Arguments {"),
+        ("examples/server/telemetry.rs", "struct TelemetryArguments {"),
+    ] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let settings = text.split(arguments).nth(1).unwrap().split("\n}").next().unwrap();
+        let fields = settings
+            .lines()
+            .filter(|line| line.starts_with("    ") && line.ends_with(',') && line.contains(": "))
+            // No setting, and in no environment, which whoever comes later inherits.
+            .filter(|line| !line.trim().starts_with("danger_"))
+            // The settings of a part, which are in a file of its own.
+            .filter(|line| !line.ends_with("Arguments,"));
+        for field in fields.map(|line| line.trim().split(':').next().unwrap()) {
+            let variable = format!("env = \"AUTH_{}\"", field.to_uppercase());
+            assert!(settings.contains(&variable), "{field} has no variable");
+        }
     }
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::arena::Arena;
 use super::pace::{Pace, Start, ThreadClock};
 use super::pepper::{Pepper, PepperId};
-use super::pool::{ArenaPool, JobError, Place};
+use super::pool::{ArenaPool, HashTimes, JobError, Place};
 use super::settings::{Argon2idSettings, Argon2idSettingsError, OUTPUT_BYTES, SALT_BYTES};
 use super::stored::{Imported, Stored, StoredArgon2, StoredHashError, StoredWrapped, blank};
 
@@ -101,6 +101,19 @@ impl Argon2idHasher {
             .map_err(Argon2idSettingsError::Start)?;
         let today = Arc::new(Today::new(params, settings, Pace::new(ThreadClock::new())));
         Ok(Self { pool, entropy, today })
+    }
+
+    /// Tells `watch` what each hash took, on the thread that made it and before its caller has it: keep it
+    /// short. Without one nothing is timed. A second one is not told.
+    #[must_use]
+    pub fn watched_by(self, watch: impl Fn(HashTimes) + Send + Sync + 'static) -> Self {
+        self.pool.watch(watch);
+        self
+    }
+
+    /// How many hashes wait for a thread.
+    pub fn queue_depth(&self) -> usize {
+        self.pool.waiting()
     }
 
     /// Argon2id, as the settings have it today, over the digest of a hash that another system stored: to be

@@ -12,5 +12,6 @@ mod stored;
 pub use argon2id::{Argon2idHasher, WrapError};
 pub use instant::InsecureInstantHasher;
 pub use pepper::{Pepper, PepperError, PepperId};
+pub use pool::HashTimes;
 pub use settings::{Argon2Ceilings, Argon2idSettings, Argon2idSettingsError, ImportCeilings};
 pub use stored::{FirebaseScrypt, StoredFormat, StoredHashError};

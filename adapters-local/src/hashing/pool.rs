@@ -2,8 +2,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -25,6 +26,19 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Told of each new job, and of the end.
     news: Condvar,
+    watch: OnceLock<Watch>,
+}
+
+type Watch = Arc<dyn Fn(HashTimes) + Send + Sync>;
+
+/// What a hash took, for [`Argon2idHasher::watched_by`](super::Argon2idHasher::watched_by).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HashTimes {
+    /// From being asked for to its beginning.
+    pub waited: Duration,
+    /// From its beginning to its end.
+    pub worked: Duration,
 }
 
 #[derive(Default)]
@@ -55,6 +69,7 @@ impl ArenaPool {
             places: Arc::new(Semaphore::new(threads + queue)),
             queue: Mutex::default(),
             news: Condvar::new(),
+            watch: OnceLock::new(),
         }));
         for number in 0..threads {
             let shared = Arc::clone(&pool.0);
@@ -70,6 +85,17 @@ impl ArenaPool {
         let permit = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
         let shared = Arc::clone(&self.0);
         Some(Place { shared, permit })
+    }
+
+    /// Tells `watch` what each job takes that does not panic, before its result is there. The first one
+    /// stays.
+    pub(super) fn watch(&self, watch: impl Fn(HashTimes) + Send + Sync + 'static) {
+        let _another = self.0.watch.set(Arc::new(watch));
+    }
+
+    /// The jobs that wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.lock().waiting.len()
     }
 }
 
@@ -103,6 +129,11 @@ impl Place {
     ) -> Result<T, JobError> {
         let Self { shared, permit } = self;
         let (reply, result) = oneshot::channel();
+        let watch = shared.watch.get().map(|watch| (Arc::clone(watch), Instant::now()));
+        let work = move |arena: &mut Arena| match watch {
+            None => work(arena),
+            Some((watch, queued)) => timed(&watch, queued, || work(arena)),
+        };
         let job = move |arena: &mut Arena| {
             let outcome = catch_unwind(AssertUnwindSafe(|| work(arena)));
             drop(permit);
@@ -113,6 +144,13 @@ impl Place {
         let _withdraw_if_dropped = Withdrawal { shared, ticket };
         result.await.unwrap_or(Err(JobError::Stopped))
     }
+}
+
+fn timed<T>(watch: &Watch, queued: Instant, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = work();
+    watch(HashTimes { waited: began - queued, worked: began.elapsed() });
+    done
 }
 
 /// Takes a job out of the queue, if it is still there, when dropped.
@@ -190,7 +228,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::task::{Context, Poll, Waker};
-    use std::time::{Duration, Instant};
 
     use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 
