@@ -7,6 +7,8 @@
 
 #[path = "server/location.rs"]
 mod location;
+#[path = "server/mails.rs"]
+mod mails;
 #[path = "server/stores.rs"]
 mod stores;
 #[path = "server/telemetry.rs"]
@@ -21,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, router};
+use adapters_http::{AllowedOrigins, ClientAddress, HttpOptions, Origin, Pages, api_docs, router};
 use adapters_local::{
     Argon2idHasher, Argon2idSettings, CompatibilityIssuer, HibpRange, HibpSettings, JwtIssuer,
     JwtVerifier, OsEntropy, SigningKey, SmtpCredentials, SmtpMailer, SmtpRoots, SmtpSecurity,
@@ -30,8 +32,8 @@ use adapters_local::{
 use anyhow::{Context, Result};
 use auth_domain::ports::{BreachedPasswords, Entropy, Mailer, PasswordHasher, TokenIssuer};
 use auth_domain::{
-    Auth, Email, EmailVerification, FailurePolicy, LinkBase, Locale, MasterSecret, OutgoingEmail,
-    PortError, Ports, RateLimits, RegistrationMode, Settings, TokenCheck,
+    Auth, Email, EmailVerification, FailurePolicy, LinkBase, Locale, MasterSecret, Ports,
+    RateLimits, RegistrationMode, Settings, TokenCheck,
 };
 use clap::{Parser, ValueEnum};
 use tokio::net::TcpListener;
@@ -42,6 +44,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use location::decode_secret;
+use mails::{Folder, Terminal};
 use stores::Worker;
 use telemetry::{Observer, TelemetryArguments};
 use undefended::SkipsStandInHash;
@@ -132,6 +135,9 @@ struct Arguments {
     /// Web origins that may call, separated by commas; `*` for all.
     #[arg(long, env = "AUTH_ALLOWED_ORIGINS", value_delimiter = ',')]
     allowed_origins: Vec<String>,
+    /// Folder that mails are written into, as text and as HTML, where there is no mail server.
+    #[arg(long, env = "AUTH_MAIL_FOLDER")]
+    mail_folder: Option<PathBuf>,
     /// Mail server. Without one, mails are printed here.
     #[arg(long, env = "AUTH_SMTP_HOST")]
     smtp_host: Option<String>,
@@ -225,10 +231,12 @@ async fn main() -> Result<()> {
     let address = listener.local_addr()?;
     let location = stores::location(arguments.store.as_deref())?;
     let (auth, worker) = compose(&arguments, &location, address, &observer).await?;
-    let service = observer
-        .around(router(auth.clone(), http_options(&arguments)?))
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let options = http_options(&arguments)?;
+    let pages = Pages::new(&arguments.service_name, options.clone()).routes(auth.clone())?;
+    let server = router(auth.clone(), options.clone()).merge(pages).merge(api_docs(&options));
+    let service = observer.around(server).into_make_service_with_connect_info::<SocketAddr>();
     println!("listening on http://{address}\n\n{}.\n", stores::describe(&location));
+    println!("The API: http://{address}/docs. Pages: http://{address}/forgot-password.\n");
     if let Some(address) = observer.show()? {
         println!("Metrics: http://{address}/metrics\n");
     }
@@ -455,7 +463,10 @@ fn http_options(arguments: &Arguments) -> Result<HttpOptions> {
 
 fn mailer(arguments: &Arguments) -> Result<Arc<dyn Mailer>> {
     let Some(host) = &arguments.smtp_host else {
-        return Ok(Arc::new(Terminal));
+        let Some(folder) = &arguments.mail_folder else {
+            return Ok(Arc::new(Terminal));
+        };
+        return Ok(Arc::new(Folder::new(folder).context("AUTH_MAIL_FOLDER")?));
     };
     let from = arguments.smtp_from.as_deref().context("AUTH_SMTP_HOST needs AUTH_SMTP_FROM")?;
     let mut settings = SmtpSettings::new(host, Email::parse(from).context("AUTH_SMTP_FROM")?);
@@ -475,22 +486,6 @@ fn mailer(arguments: &Arguments) -> Result<Arc<dyn Mailer>> {
         settings.credentials = Some(SmtpCredentials::new(user, password));
     }
     Ok(Arc::new(SmtpMailer::new(settings).context("AUTH_SMTP_* settings")?))
-}
-
-/// Prints mails instead of sending them, links and all: for trying things out.
-struct Terminal;
-
-#[async_trait::async_trait]
-impl Mailer for Terminal {
-    async fn send(&self, mail: &OutgoingEmail) -> Result<(), PortError> {
-        let (to, content) = (mail.to.as_str(), &mail.content);
-        println!(
-            "\n--- mail to {to}\nSubject: {}\n\n{}---\n",
-            content.subject,
-            content.text.as_str()
-        );
-        Ok(())
-    }
 }
 
 fn introduce(address: SocketAddr) {
@@ -518,7 +513,7 @@ fn introduce(address: SocketAddr) {
     println!(
         " the password is reset. Of the one \"Reset your ... password\" set TOKEN to what follows `token=`:"
     );
-    println!(" TOKEN=... Its link leads to a page of yours, which this server does not have.)\n");
+    println!(" TOKEN=... Or open its link: it leads to a page of this server.)\n");
     println!("{}", call("reset-password", reset));
     println!("{}", call("login", new));
     println!("{}   # refused: the old password\n", call("login", old));

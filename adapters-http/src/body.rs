@@ -45,6 +45,16 @@ async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Problem> {
 /// `application/json`, in UTF-8 and not compressed. Asking for it also keeps other sites' forms out,
 /// which a browser sends without a preflight only as one of three other types.
 pub(crate) fn is_plain_json(headers: &HeaderMap) -> bool {
+    is_plain(headers, "application/json")
+}
+
+/// What a browser sends of a form, in UTF-8 and not compressed.
+#[cfg(feature = "pages")]
+pub(crate) fn is_plain_form(headers: &HeaderMap) -> bool {
+    is_plain(headers, "application/x-www-form-urlencoded")
+}
+
+fn is_plain(headers: &HeaderMap, expected: &str) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let encoding = text(header::CONTENT_ENCODING).unwrap_or("identity");
     let Some(content_type) = text(header::CONTENT_TYPE) else {
@@ -58,7 +68,7 @@ pub(crate) fn is_plain_json(headers: &HeaderMap) -> bool {
                 || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         })
     };
-    essence.eq_ignore_ascii_case("application/json")
+    essence.eq_ignore_ascii_case(expected)
         && parts.all(utf_8)
         && encoding.eq_ignore_ascii_case("identity")
 }

@@ -3,14 +3,17 @@ use std::sync::Arc;
 use auth_domain::{Auth, Claims, Locale, Messages, RequestContext, RequestId, UserAgent};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+#[cfg(feature = "pages")]
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::{MethodRouter, on};
 use serde::Serialize;
 use tracing::Instrument;
 use zeroize::Zeroizing;
 
+use crate::endpoint::Endpoint;
 use crate::fields::Fields;
 use crate::language::{Answer, set_content_language};
 use crate::problem::{self, Problem};
@@ -19,27 +22,33 @@ use crate::{Service, bearer, body};
 /// One request, read to its end, whatever it is: so its sender gets to reading the answer.
 pub(crate) struct Call {
     pub(crate) context: RequestContext,
+    endpoint: &'static Endpoint,
     service: Service,
     parts: Parts,
     body: Result<Zeroizing<Vec<u8>>, Problem>,
 }
 
-/// Answers requests of a method by what `work` makes of them, in the client's language.
-pub(crate) fn call<W, F>(method: MethodFilter, work: W) -> MethodRouter<Service>
+/// Answers requests of an endpoint by what `work` makes of them, in the client's language.
+pub(crate) fn call<W, F>(endpoint: &'static Endpoint, work: W) -> MethodRouter<Service>
 where
     W: Fn(Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
-    on(method, async move |State(service): State<Service>, request: Request| {
+    on(endpoint.method.filter(), async move |State(service): State<Service>, request: Request| {
         let options = Arc::clone(&service.options);
         let locale = options.locale(request.headers());
-        let outcome = work(Call::read(service, request, locale).await).await;
+        let outcome = work(Call::read(service, endpoint, request, locale).await).await;
         outcome.unwrap_or_else(|problem| problem.in_language(&options.messages, locale))
     })
 }
 
 impl Call {
-    async fn read(service: Service, request: Request, locale: Locale) -> Self {
+    pub(crate) async fn read(
+        service: Service,
+        endpoint: &'static Endpoint,
+        request: Request,
+        locale: Locale,
+    ) -> Self {
         let (parts, body) = request.into_parts();
         let body = body::read(body, service.options.body_timeout).await;
         let source = service.options.client_address.of(&parts);
@@ -47,7 +56,7 @@ impl Call {
         let context = context
             .from_client(user_agent(&parts))
             .with_request_id(parts.extensions.get::<RequestId>().copied());
-        Self { context, service, parts, body }
+        Self { context, endpoint, service, parts, body }
     }
 
     pub(crate) const fn auth(&self) -> &Auth {
@@ -60,31 +69,47 @@ impl Call {
         bearer::authenticate(&service.auth, &service.options, &parts.headers, context).await
     }
 
-    /// The body: exactly these fields.
-    pub(crate) fn fields(&self, names: &'static [&'static str]) -> Result<Fields, Problem> {
-        self.fields_of(names, 0)
-    }
-
-    /// The body: these fields, of which the last ones may be left out.
-    pub(crate) fn fields_of(
-        &self,
-        names: &'static [&'static str],
-        optional: usize,
-    ) -> Result<Fields, Problem> {
+    /// The body: the fields of the endpoint.
+    pub(crate) fn fields(&self) -> Result<Fields, Problem> {
         let body = self.body.as_ref().map_err(|problem| *problem)?;
         if !body::is_plain_json(&self.parts.headers) {
             return Err(Problem::of(&problem::UNSUPPORTED_MEDIA_TYPE));
         }
-        Fields::parse(body, names, optional)
+        Fields::parse(body, self.endpoint.body.fields())
     }
 
-    /// The body, if there is one: exactly these fields.
-    pub(crate) fn fields_if_any(
-        &self,
-        names: &'static [&'static str],
-    ) -> Result<Option<Fields>, Problem> {
+    /// The body, if there is one.
+    pub(crate) fn fields_if_any(&self) -> Result<Option<Fields>, Problem> {
         let is_empty = self.body.as_ref().is_ok_and(|body| body.is_empty());
-        if is_empty { Ok(None) } else { self.fields(names).map(Some) }
+        if is_empty { Ok(None) } else { self.fields().map(Some) }
+    }
+
+    /// The body as a form of the same fields.
+    #[cfg(feature = "pages")]
+    pub(crate) fn form(&self) -> Result<Fields, Problem> {
+        let body = self.body.as_ref().map_err(|problem| *problem)?;
+        if !body::is_plain_form(&self.parts.headers) {
+            return Err(Problem::of(&problem::FORM_UNREADABLE));
+        }
+        Fields::parse_form(body, self.endpoint.body.fields())
+    }
+
+    /// Whether a form was sent by a button of this name, which no endpoint knows.
+    #[cfg(feature = "pages")]
+    pub(crate) fn has_form_field(&self, name: &str) -> bool {
+        let body = self.body.as_deref().map_or(&[][..], Vec::as_slice);
+        url::form_urlencoded::parse(body).any(|(key, _)| key == name)
+    }
+
+    /// A refusal, where no page can be shown.
+    #[cfg(feature = "pages")]
+    pub(crate) fn refuse(&self, problem: Problem) -> Response {
+        problem.in_language(&self.service.options.messages, self.context.locale)
+    }
+
+    #[cfg(feature = "pages")]
+    pub(crate) const fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
     }
 
     /// The part of the path that a route leaves open; empty if it is no text. The last one: a router that

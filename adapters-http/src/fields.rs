@@ -4,6 +4,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
+use crate::endpoint::Field;
 use crate::problem::{self, Problem};
 
 /// The fields of a JSON object of strings: those that were asked for, each once, and no others. The last
@@ -12,22 +13,17 @@ use crate::problem::{self, Problem};
 /// Read by hand and not derived, since derived messages quote what was sent, and that may be a password.
 /// Values of a wrong type are skipped without recursion, however deeply they are nested.
 pub(crate) struct Fields {
-    names: &'static [&'static str],
+    asked: &'static [Field],
     values: Vec<Option<Zeroizing<String>>>,
 }
 
 impl Fields {
-    /// Of the names the last `optional` may be left out, or null.
+    /// Those that are optional may be left out, or null.
     ///
     /// # Errors
     /// The first thing wrong with the body.
-    pub(crate) fn parse(
-        body: &[u8],
-        names: &'static [&'static str],
-        optional: usize,
-    ) -> Result<Self, Problem> {
-        let required = names.len() - optional;
-        let mut found = Found { names, required, values: vec![None; names.len()], problem: None };
+    pub(crate) fn parse(body: &[u8], asked: &'static [Field]) -> Result<Self, Problem> {
+        let mut found = Found::none_of(asked);
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let read =
             (&mut deserializer).deserialize_map(&mut found).and_then(|()| deserializer.end());
@@ -38,33 +34,71 @@ impl Fields {
         }
     }
 
+    /// The fields of a form that a browser sent (`application/x-www-form-urlencoded`); what is missing is
+    /// empty, as an empty field is. Others are passed over: a template of one's own may have some.
+    ///
+    /// # Errors
+    /// What is wrong with the form. What is no UTF-8 is refused, since it would be another password.
+    #[cfg(feature = "pages")]
+    pub(crate) fn parse_form(body: &[u8], asked: &'static [Field]) -> Result<Self, Problem> {
+        let mut found = Found::none_of(asked);
+        for (key, value) in url::form_urlencoded::parse(body) {
+            let value = Zeroizing::new(value.into_owned());
+            if value.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(Problem::of(&problem::FORM_UNREADABLE));
+            }
+            if let Some(index) = position(asked, &key) {
+                found.keep(index, Value::Text(value));
+            }
+        }
+        match found.problem {
+            Some(problem) => Err(problem),
+            None => Ok(Self { asked, values: found.values }),
+        }
+    }
+
+    /// The value of one of the names asked for, left where it is.
+    #[cfg(feature = "pages")]
+    pub(crate) fn get(&self, name: &str) -> &str {
+        let index = position(self.asked, name);
+        index.and_then(|index| self.values[index].as_deref()).map_or("", String::as_str)
+    }
+
     /// The value of one of the names asked for; empty if it was left out.
     pub(crate) fn take(&mut self, name: &'static str) -> Zeroizing<String> {
-        let index = self.names.iter().position(|known| *known == name);
+        let index = position(self.asked, name);
         index.and_then(|index| self.values[index].take()).unwrap_or_default()
     }
 }
 
+/// Where a field stands among those that are asked for.
+fn position(asked: &[Field], name: &str) -> Option<usize> {
+    asked.iter().position(|field| field.name == name)
+}
+
 struct Found {
-    names: &'static [&'static str],
-    required: usize,
+    asked: &'static [Field],
     values: Vec<Option<Zeroizing<String>>>,
     problem: Option<Problem>,
 }
 
 impl Found {
+    fn none_of(asked: &'static [Field]) -> Self {
+        Self { asked, values: vec![None; asked.len()], problem: None }
+    }
+
     fn refuse(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
 
     fn keep(&mut self, index: usize, value: Value) {
-        let name = self.names[index];
+        let Field { name, is_optional, .. } = self.asked[index];
         match value {
             Value::Text(_) if self.values[index].is_some() => {
                 self.refuse(Problem::of(&problem::FIELD_DUPLICATE).about(name));
             }
             Value::Text(text) => self.values[index] = Some(text),
-            Value::Null if index >= self.required => {}
+            Value::Null if is_optional => {}
             Value::Null => self.refuse(Problem::of(&problem::FIELD_MISSING).about(name)),
             Value::Other => self.refuse(Problem::of(&problem::FIELD_WRONG_TYPE).about(name)),
         }
@@ -74,9 +108,10 @@ impl Found {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        match self.values[..self.required].iter().position(Option::is_none) {
-            Some(missing) => Err(Problem::of(&problem::FIELD_MISSING).about(self.names[missing])),
-            None => Ok(Fields { names: self.names, values: self.values }),
+        let mut fields = self.asked.iter().zip(&self.values);
+        match fields.find(|(field, value)| value.is_none() && !field.is_optional) {
+            Some((missing, _)) => Err(Problem::of(&problem::FIELD_MISSING).about(missing.name)),
+            None => Ok(Fields { asked: self.asked, values: self.values }),
         }
     }
 }
@@ -92,7 +127,7 @@ impl<'de> Visitor<'de> for &mut Found {
         while let Some(key) = map.next_key_seed(ValueSeed)? {
             let value = map.next_value_seed(ValueSeed)?;
             let Value::Text(key) = key else { continue };
-            match self.names.iter().position(|name| *name == key.as_str()) {
+            match position(self.asked, &key) {
                 Some(index) => self.keep(index, value),
                 None => self.refuse(Problem::of(&problem::FIELD_UNKNOWN)),
             }
@@ -162,23 +197,29 @@ impl<'de> Visitor<'de> for ValueSeed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Kind;
+
+    const ASKED: &[Field] =
+        &[Field::new("email", Kind::Email), Field::new("password", Kind::Password)];
+    const WITH_DEVICE: &[Field] =
+        &[Field::new("email", Kind::Email), Field::optional("device_token", Kind::DeviceToken)];
 
     fn refused(body: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
-        let parsed = Fields::parse(body, &["email", "password"], 0);
+        let parsed = Fields::parse(body, ASKED);
         parsed.err().map(|problem| (problem.code(), problem.field()))
     }
 
     #[test]
     fn a_body_of_the_fields_asked_for_is_read() {
         let body = r#" {"password": "p\u0000\uD55C", "email": "e"} "#;
-        let mut fields = Fields::parse(body.as_bytes(), &["email", "password"], 0).unwrap();
+        let mut fields = Fields::parse(body.as_bytes(), ASKED).unwrap();
         assert_eq!(fields.take("email").as_str(), "e");
         assert_eq!(fields.take("password").as_str(), "p\u{0}\u{d55c}");
     }
 
     #[test]
     fn an_optional_field_may_be_left_out_and_is_otherwise_as_any() {
-        let parse = |body: &str| Fields::parse(body.as_bytes(), &["email", "device_token"], 1);
+        let parse = |body: &str| Fields::parse(body.as_bytes(), WITH_DEVICE);
         for absent in [r#"{"email":"e"}"#, r#"{"email":"e","device_token":null}"#] {
             assert_eq!(parse(absent).unwrap().take("device_token").as_str(), "");
         }

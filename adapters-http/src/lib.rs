@@ -40,9 +40,9 @@
 //!
 //! | status | codes |
 //! |---|---|
-//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `email_unchanged`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `link_invalid`, `malformed_json`, `name_invalid`, `password_breached`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_forbidden_character`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
+//! | 400 | `authorization_malformed`, `body_not_object`, `body_unreadable`, `email_invalid`, `email_unchanged`, `field_duplicate`, `field_missing`, `field_unknown`, `field_wrong_type`, `form_unreadable` (pages), `link_invalid`, `malformed_json`, `name_invalid`, `password_breached`, `password_common`, `password_context_word`, `password_control_character`, `password_empty`, `password_forbidden_character`, `password_too_long`, `password_too_short`, `reset_token_invalid` |
 //! | 401 | `credentials_rejected`, `refresh_token_invalid`, `token_invalid`, `token_missing` |
-//! | 403 | `password_wrong`, `recent_login_needed` |
+//! | 403 | `cross_site_form` (pages), `password_wrong`, `recent_login_needed` |
 //! | 404 | `account_not_found` (no call of these), `not_found`, `session_not_found` |
 //! | 405 | `method_not_allowed` |
 //! | 408 | `request_timeout` |
@@ -57,10 +57,15 @@ mod bearer;
 mod body;
 mod call;
 mod client_address;
+mod endpoint;
 mod fields;
 mod handlers;
 mod language;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod options;
+#[cfg(feature = "pages")]
+mod pages;
 mod problem;
 mod refused;
 mod request_span;
@@ -73,20 +78,26 @@ use std::sync::Arc;
 use auth_domain::Auth;
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::handler::Handler;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn;
 use axum::response::Response;
-use axum::routing::{MethodFilter, get};
+use axum::routing::on;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use bearer::Bearer;
 pub use client_address::ClientAddress;
 pub use language::messages;
+#[cfg(feature = "openapi")]
+pub use openapi::{api_docs, openapi};
 pub use options::{AllowedOrigins, HttpOptions, Origin, OriginError};
+#[cfg(feature = "pages")]
+pub use pages::{Pages, PagesError};
 pub use require_bearer::{RequireBearer, RequireBearerService};
 
-use call::call;
+use call::{Call, call};
+use endpoint::Endpoint;
 use handlers::{account, address, login, password, published, sessions};
 use problem::Problem;
 
@@ -104,8 +115,7 @@ struct Service {
 /// request's extensions. Without it all clients count as one source, and a warning is logged once.
 pub fn router(auth: Auth, options: HttpOptions) -> Router {
     let service = Service { auth: auth.clone(), options: Arc::new(options.clone()) };
-    let own = Router::new()
-        .route("/healthz", get(published::healthz))
+    let own = with(Router::new(), &endpoint::HEALTHZ, published::healthz)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(service);
@@ -118,30 +128,51 @@ pub fn router(auth: Auth, options: HttpOptions) -> Router {
 ///
 /// As for [`router`], the client's address must be in each request's extensions.
 pub fn routes(auth: Auth, options: HttpOptions) -> Router {
-    const DELETE: MethodFilter = MethodFilter::DELETE;
-    const GET: MethodFilter = MethodFilter::GET;
-    const POST: MethodFilter = MethodFilter::POST;
     let service = Service { auth, options: Arc::new(options.clone()) };
-    let calls = Router::new()
-        .route("/auth/register", call(POST, account::register))
-        .route("/auth/login", call(POST, login::login))
-        .route("/auth/refresh", call(POST, login::refresh))
-        .route("/auth/logout", call(POST, login::logout))
-        .route("/auth/forgot-password", call(POST, password::forgot))
-        .route("/auth/forgotpassword", call(POST, password::forgot))
-        .route("/auth/reset-password", call(POST, password::reset))
-        .route("/auth/change-password", call(POST, password::change))
-        .route("/auth/verify-email", call(POST, address::verify))
-        .route("/auth/verify-email/resend", call(POST, address::resend_verification))
-        .route("/auth/change-email", call(POST, address::change))
-        .route("/auth/change-email/confirm", call(POST, address::confirm_change))
-        .route("/auth/sessions", call(GET, sessions::list).merge(call(DELETE, sessions::end_all)))
-        .route("/auth/sessions/{id}", call(DELETE, sessions::end))
-        .route("/auth/me", call(GET, account::me).merge(call(DELETE, account::delete)))
-        .route("/.well-known/jwks.json", get(published::jwks))
+    let calls = Calls(Router::new())
+        .and(&endpoint::REGISTER, account::register)
+        .and(&endpoint::LOGIN, login::login)
+        .and(&endpoint::REFRESH, login::refresh)
+        .and(&endpoint::LOGOUT, login::logout)
+        .and(&endpoint::FORGOT_PASSWORD, password::forgot)
+        .and(&endpoint::FORGOT_PASSWORD_AS_BEFORE, password::forgot)
+        .and(&endpoint::RESET_PASSWORD, password::reset)
+        .and(&endpoint::CHANGE_PASSWORD, password::change)
+        .and(&endpoint::VERIFY_EMAIL, address::verify)
+        .and(&endpoint::RESEND_VERIFICATION, address::resend_verification)
+        .and(&endpoint::CHANGE_EMAIL, address::change)
+        .and(&endpoint::CONFIRM_EMAIL_CHANGE, address::confirm_change)
+        .and(&endpoint::LIST_SESSIONS, sessions::list)
+        .and(&endpoint::END_SESSION, sessions::end)
+        .and(&endpoint::END_ALL_SESSIONS, sessions::end_all)
+        .and(&endpoint::ME, account::me)
+        .and(&endpoint::DELETE_ACCOUNT, account::delete);
+    let calls = with(calls.0, &endpoint::JWKS, published::jwks)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(service);
     layered(calls, &options)
+}
+
+/// A router that is made of calls.
+struct Calls(Router<Service>);
+
+impl Calls {
+    fn and<W, F>(self, endpoint: &'static Endpoint, work: W) -> Self
+    where
+        W: Fn(Call) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        Self(self.0.route(endpoint.path, call(endpoint, work)))
+    }
+}
+
+/// The same router with what asks for nothing of a request but its headers.
+fn with<H, T>(router: Router<Service>, endpoint: &'static Endpoint, handler: H) -> Router<Service>
+where
+    H: Handler<T, Service>,
+    T: 'static,
+{
+    router.route(endpoint.path, on(endpoint.method.filter(), handler))
 }
 
 /// A router for as long as there is no [`Auth`], say because its secret could not be fetched: every path

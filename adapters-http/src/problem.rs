@@ -48,6 +48,21 @@ impl Row {
     fn message_id(&self) -> String {
         format!("problem-{}", self.code.replace('_', "-"))
     }
+
+    #[cfg(feature = "openapi")]
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    #[cfg(feature = "openapi")]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(any(feature = "openapi", feature = "pages"))]
+    pub(crate) fn sentence(&self, messages: &Messages, locale: Locale) -> String {
+        messages.text(locale, &self.message_id(), &[])
+    }
 }
 
 macro_rules! rows {
@@ -97,6 +112,8 @@ rows! {
     REQUEST_TIMEOUT = "request_timeout", REQUEST_TIMEOUT;
     CONFLICT = "conflict", CONFLICT;
     EMAIL_TAKEN = "email_taken", CONFLICT;
+    CROSS_SITE_FORM = "cross_site_form", FORBIDDEN;
+    FORM_UNREADABLE = "form_unreadable", BAD_REQUEST;
     BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE;
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
     RATE_LIMITED = "rate_limited", TOO_MANY_REQUESTS;
@@ -104,6 +121,12 @@ rows! {
     OVERLOADED = "overloaded", SERVICE_UNAVAILABLE;
     TIMEOUT = "timeout", SERVICE_UNAVAILABLE;
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE;
+}
+
+/// Each kind of problem.
+#[cfg(feature = "openapi")]
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().copied()
 }
 
 impl Problem {
@@ -130,7 +153,33 @@ impl Problem {
         self.row.code
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "pages")]
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.row.status
+    }
+
+    #[cfg(feature = "pages")]
+    pub(crate) fn sentence(&self, messages: &Messages, locale: Locale) -> String {
+        self.row.sentence(messages, locale)
+    }
+
+    /// The bound that was not kept, with the message of a page that says it.
+    #[cfg(feature = "pages")]
+    pub(crate) fn bound(&self) -> Option<(&'static str, usize)> {
+        let id = match self.row.code {
+            "password_too_short" => "page-at-least",
+            _ => "page-at-most",
+        };
+        self.limit.map(|limit| (id, limit))
+    }
+
+    /// Whether a mailed link is at its end, so that no form can help.
+    #[cfg(feature = "pages")]
+    pub(crate) fn is_of_a_dead_link(&self) -> bool {
+        matches!(self.row.code, "link_invalid" | "reset_token_invalid")
+    }
+
+    #[cfg(any(test, feature = "pages"))]
     pub(crate) const fn field(&self) -> Option<&'static str> {
         self.field
     }
@@ -177,13 +226,18 @@ impl Problem {
         if let Some(challenge) = challenge {
             headers.insert(header::WWW_AUTHENTICATE, constant(challenge));
         }
+        self.add_waits(headers);
+    }
+
+    /// When to come back, and whether on this connection.
+    pub(crate) fn add_waits(&self, headers: &mut HeaderMap) {
         let waits = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
         if waits.contains(&self.row.status) {
             let seconds = whole_seconds(self.retry_after.unwrap_or_default());
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if matches!(self.row.code, "body_too_large" | "request_timeout") {
-            headers.insert(header::CONNECTION, constant("close"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
 }

@@ -148,14 +148,15 @@ fn the_log_names_an_account_as_the_server_does_and_never_by_its_address() {
     let database = Database::sqlite();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let mut command = command("server", &[("AUTH_STORE", &database.url)]);
+    let mut command =
+        command("server", &[("AUTH_STORE", &database.url), ("AUTH_LOG_FORMAT", "json")]);
     command.stderr(File::create(&log).unwrap());
     let server = Server::with_log(command);
     server.register();
     let name = |text: &str| {
-        let name =
-            text.split("account=").nth(1).map(|rest| rest.split_whitespace().next().unwrap());
-        name.map(str::to_owned)
+        let fields = ["account=", "\"account\":\""];
+        let (_, rest) = fields.iter().find_map(|field| text.split_once(field))?;
+        rest.get(..16).map(str::to_owned)
     };
     let output = run(&database.url, &["show", EMAIL]);
     let of_the_server = name(&fs::read_to_string(&log).unwrap());

@@ -26,7 +26,7 @@ impl Account {
 }
 
 pub(crate) async fn register(call: Call) -> Result<Response, Problem> {
-    let mut fields = call.fields(&["email", "password", "name"])?;
+    let mut fields = call.fields()?;
     let request = RegisterRequest {
         email: Email::parse(&fields.take("email"))?,
         password: password(&mut fields, "password")?,
@@ -50,7 +50,7 @@ pub(crate) async fn me(call: Call) -> Result<Response, Problem> {
 /// With the password, or without a body and by a recent login.
 pub(crate) async fn delete(call: Call) -> Result<Response, Problem> {
     let claims = call.bearer().await?;
-    let given = match call.fields_if_any(&["current_password"])? {
+    let given = match call.fields_if_any()? {
         Some(mut fields) => Some(password(&mut fields, "current_password")?),
         None => None,
     };

@@ -24,7 +24,7 @@ struct LoggedIn<'a> {
 /// A device token that cannot be read is as good as none: a client that kept a wrong one must not be kept
 /// out by it.
 pub(crate) async fn login(call: Call) -> Result<Response, Problem> {
-    let mut fields = call.fields_of(&["email", "password", "device_token"], 1)?;
+    let mut fields = call.fields()?;
     let device = DeviceToken::parse(&fields.take("device_token")).ok();
     let context = call.context.clone().from_device(device);
     let request = LoginRequest {
@@ -49,7 +49,7 @@ pub(crate) async fn login(call: Call) -> Result<Response, Problem> {
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn refresh(call: Call) -> Result<Response, Problem> {
-    let token = RefreshToken::parse(&call.fields(&["refresh_token"])?.take("refresh_token"))?;
+    let token = RefreshToken::parse(&call.fields()?.take("refresh_token"))?;
     let refreshed = call
         .to_its_end(async move |auth, context| {
             match timeout(REFRESH_TIMEOUT, auth.refresh(token, &context)).await {
@@ -66,7 +66,7 @@ pub(crate) async fn refresh(call: Call) -> Result<Response, Problem> {
 }
 
 pub(crate) async fn logout(call: Call) -> Result<Response, Problem> {
-    let token = RefreshToken::parse(&call.fields(&["refresh_token"])?.take("refresh_token"))?;
+    let token = RefreshToken::parse(&call.fields()?.take("refresh_token"))?;
     call.in_time(call.auth().logout(token, &call.context)).await?;
     Ok(call.say(StatusCode::OK, &language::LOGGED_OUT))
 }

@@ -1,15 +1,16 @@
-use auth_domain::{ChangePasswordRequest, Email, ResetRequest, ResetToken};
+use auth_domain::{ChangePasswordRequest, Email, PasswordReset, ResetRequest, ResetToken};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
 use super::{Tokens, password};
 use crate::call::Call;
+use crate::fields::Fields;
 use crate::language;
 use crate::problem::Problem;
 
 #[derive(Serialize)]
-struct PasswordReset<'a> {
+struct ResetAnswer<'a> {
     device_token: &'a str,
 }
 
@@ -21,27 +22,34 @@ struct PasswordChanged<'a> {
 }
 
 pub(crate) async fn forgot(call: Call) -> Result<Response, Problem> {
-    let email = Email::parse(&call.fields(&["email"])?.take("email"))?;
-    call.in_time(call.auth().request_password_reset(email, &call.context)).await?;
+    request_reset(&call, &mut call.fields()?).await?;
     Ok(call.say(StatusCode::OK, &language::RESET_REQUESTED))
 }
 
-pub(crate) async fn reset(call: Call) -> Result<Response, Problem> {
-    let mut fields = call.fields(&["token", "new_password"])?;
+/// What a call and a page do alike, each with its own kind of body.
+pub(crate) async fn request_reset(call: &Call, fields: &mut Fields) -> Result<(), Problem> {
+    let email = Email::parse(&fields.take("email"))?;
+    call.in_time(call.auth().request_password_reset(email, &call.context)).await
+}
+
+/// As [`request_reset`].
+pub(crate) async fn set(call: &Call, fields: &mut Fields) -> Result<PasswordReset, Problem> {
     let request = ResetRequest {
         token: ResetToken::parse(&fields.take("token"))?,
-        new_password: password(&mut fields, "new_password")?,
+        new_password: password(fields, "new_password")?,
     };
-    let reset = call
-        .to_its_end(async move |auth, context| auth.reset_password(request, &context).await)
-        .await?;
-    let answer = PasswordReset { device_token: &reset.device_token.expose() };
+    call.to_its_end(async move |auth, context| auth.reset_password(request, &context).await).await
+}
+
+pub(crate) async fn reset(call: Call) -> Result<Response, Problem> {
+    let reset = set(&call, &mut call.fields()?).await?;
+    let answer = ResetAnswer { device_token: &reset.device_token.expose() };
     Ok(call.answer(StatusCode::OK, &language::PASSWORD_RESET, &answer))
 }
 
 pub(crate) async fn change(call: Call) -> Result<Response, Problem> {
     let claims = call.bearer().await?;
-    let mut fields = call.fields(&["current_password", "new_password"])?;
+    let mut fields = call.fields()?;
     let request = ChangePasswordRequest {
         current_password: password(&mut fields, "current_password")?,
         new_password: password(&mut fields, "new_password")?,

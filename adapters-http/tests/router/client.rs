@@ -91,6 +91,8 @@ impl Client {
 
     /// Every answer has a request id, and says that it may not be kept, but for the published keys.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        #[cfg(feature = "openapi")]
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (mut parts, body) = response.into_parts();
         let request_id = parts.headers.remove("x-request-id").unwrap();
@@ -102,6 +104,8 @@ impl Client {
         if answer.header("content-type") != Some("application/jwk-set+json") {
             assert_eq!(answer.header("cache-control"), Some("no-store"));
         }
+        #[cfg(feature = "openapi")]
+        crate::described::check(&method, &path, &answer);
         answer
     }
 

@@ -6,6 +6,8 @@ mod bad_input;
 mod client;
 mod contract;
 mod deletion;
+#[cfg(feature = "openapi")]
+mod described;
 mod enumeration;
 mod faults;
 mod hang_ups;

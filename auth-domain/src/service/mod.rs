@@ -15,6 +15,7 @@ mod request_password_reset;
 mod reset_password;
 mod session;
 mod sessions;
+mod shown_link;
 mod span;
 #[cfg(test)]
 mod tests;
