@@ -72,3 +72,25 @@ fn every_setting_of_the_server_is_read_from_the_environment() {
         }
     }
 }
+
+/// The public fields of a struct, in its source.
+fn fields_of(source: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(source)).unwrap();
+    let start = format!("pub struct {name} {{");
+    let body = text.split(&start).nth(1).unwrap().split("\n}").next().unwrap();
+    let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub "));
+    fields.map(|field| field.split(':').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_manual_gives_a_reason_for_every_setting() {
+    let page = fs::read_to_string(root().join("examples/manual/defaults.md")).unwrap();
+    let fields = fields_of("auth-domain/src/settings.rs", "Settings");
+    assert!(fields.len() > 20, "{fields:?}");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for field in fields {
+        let name = format!("`{field}`");
+        let names = |row: &str| row.split('|').nth(1).is_some_and(|cell| cell.contains(&name));
+        assert!(rows.iter().any(|row| names(row)), "{field} is not in the manual");
+    }
+}
