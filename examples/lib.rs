@@ -2,16 +2,16 @@
 
 /// How to do what, and why it is so: for who embeds this, runs it or writes an adapter. All its code is
 /// compiled, and what can be run is run.
+///
+/// 1. [`threats`](manual::threats): who attacks, and what happens then
+/// 2. [`defaults`](manual::defaults): every setting, with the reason for its default
+/// 3. [`axum`](manual::axum): embed it in a service
+/// 4. [`adapter`](manual::adapter): write an adapter, and prove it
+/// 5. [`unit_tests`](manual::unit_tests): test your service
+/// 6. [`lambda`](manual::lambda): deploy it to AWS Lambda
+/// 7. [`migrate`](manual::migrate): bring the users of Firebase and Django along
+/// 8. [`cookbook`](manual::cookbook): fourteen things that are asked for in the first week
 pub mod manual {
-    #![doc = "1. [`threats`]: who attacks, and what happens then"]
-    #![doc = "2. [`defaults`]: every setting, with the reason for its default"]
-    #![doc = "3. [`axum`]: embed it in a service"]
-    #![doc = "4. [`adapter`]: write an adapter, and prove it"]
-    #![doc = "5. [`unit_tests`]: test your service"]
-    #![doc = "6. [`lambda`]: deploy it to AWS Lambda"]
-    #![doc = "7. [`migrate`]: bring the users of Firebase and Django along"]
-    #![doc = "8. [`cookbook`]: fourteen things that are asked for in the first week"]
-
     #[doc = include_str!("manual/adapter.md")]
     pub mod adapter {}
     #[doc = include_str!("manual/axum.md")]

@@ -33,6 +33,10 @@
 //! the client accepts. Every answer but the keys is `Cache-Control: no-store`; 429 and 503 say when to
 //! come back.
 //!
+//! Three features add what a server may want beside the calls, each to be merged or layered by whoever wants it:
+//! `pages`, which mailed links lead to; `openapi`, the description of the calls for programs and readers; and
+//! `opentelemetry`, durations of requests and the traces that they are part of.
+//!
 //! Every answer says in `X-Request-Id` what its request is found by in logs and events: an id that whoever
 //! serves the router put into the request's extensions (an [`auth_domain::RequestId`]), or a well-formed one
 //! that came with the request, or a new one. All that a request causes is in one span of `tracing`, target
