@@ -225,13 +225,19 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let mut observer = Observer::start(&arguments.telemetry, &arguments.service_name).await?;
     start_log(arguments.log_format, arguments.log.clone(), &observer);
+    let outcome = run(&arguments, &mut observer).await;
+    observer.stop();
+    outcome
+}
+
+async fn run(arguments: &Arguments, observer: &mut Observer) -> Result<()> {
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {} (AUTH_LISTEN)", arguments.listen))?;
     let address = listener.local_addr()?;
     let location = stores::location(arguments.store.as_deref())?;
-    let (auth, worker) = compose(&arguments, &location, address, &observer).await?;
-    let options = http_options(&arguments)?;
+    let (auth, worker) = compose(arguments, &location, address, observer).await?;
+    let options = http_options(arguments)?;
     let pages = Pages::new(&arguments.service_name, options.clone()).routes(auth.clone())?;
     let server = router(auth.clone(), options.clone()).merge(pages).merge(api_docs(&options));
     let service = observer.around(server).into_make_service_with_connect_info::<SocketAddr>();
@@ -249,7 +255,6 @@ async fn main() -> Result<()> {
     // The server takes no more requests; now the mails that they caused go out.
     drop(stop_worker);
     println!("stopped; {}", worker.await?);
-    observer.stop();
     Ok(())
 }
 

@@ -106,7 +106,8 @@ macro_rules! metrics {
 metrics! {
     /// Faults of ports, each with the port and method that failed, such as `user_store.insert`.
     Faults by Operation,
-    /// Logins: `success`, or how they were refused.
+    /// Logins: `success`, how they were refused, or `given_up` where one ended without an outcome (as of each of
+    /// the others): its time was over, its caller went away, or it panicked.
     Logins by Outcome,
     /// Mail jobs that ran: `sent`, `skipped` for a reason that is no failure, `waits` for its change to be seen,
     /// `failed` and to be tried again, `undeliverable`.
@@ -223,6 +224,7 @@ fn counts_of(kind: EventKind) -> Vec<Count> {
 fn outcome_of(kind: EventKind) -> Option<Count> {
     let refused = kind.code().map_or("", refusal);
     let (metric, value) = match kind {
+        EventKind::CallGivenUp { use_case } => (metric_of(use_case)?, "given_up"),
         EventKind::LoggedIn => (Metric::Logins, SUCCESS),
         EventKind::LoginRefused { .. } => (Metric::Logins, refused),
         EventKind::MailFailed { transient: true } => (Metric::Mails, "failed"),
@@ -244,6 +246,19 @@ fn outcome_of(kind: EventKind) -> Option<Count> {
         _ => return None,
     };
     Some(Count { metric, value })
+}
+
+/// What the calls of a use case are counted in, by the name of its span.
+fn metric_of(use_case: &str) -> Option<Metric> {
+    match use_case {
+        "deliver" => Some(Metric::Mails),
+        "login" => Some(Metric::Logins),
+        "refresh" => Some(Metric::Refreshes),
+        "register" => Some(Metric::Registrations),
+        "request_password_reset" => Some(Metric::PasswordResetRequests),
+        "reset_password" => Some(Metric::PasswordResets),
+        _ => None,
+    }
 }
 
 /// Which use case a limit turned away.

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use crate::problem::{self, Problem};
-use crate::request_span::id_of;
 use crate::{HttpOptions, RequireBearer};
 
 /// Who calls one of your own routes, by the access token of the request: an extractor that lets nobody
@@ -45,8 +44,8 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let id = id_of(&parts.extensions, &parts.headers);
-        RequireBearer::from_ref(state).claims(&parts.headers, id).await.map(Self)
+        let require = RequireBearer::from_ref(state);
+        require.claims(&parts.headers, &parts.extensions).await.map(Self)
     }
 }
 

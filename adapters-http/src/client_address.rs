@@ -4,6 +4,7 @@ use std::sync::Once;
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 
 /// Where a client's address is read.
 ///
@@ -26,21 +27,23 @@ impl ClientAddress {
     /// Requests of which nothing is known count as one source: a server that was set up without its
     /// clients' addresses limits them too much, not too little.
     pub(crate) fn of(self, parts: &Parts) -> IpAddr {
-        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        let address = match self {
-            Self::Connection => connection,
-            Self::ForwardedFor { trusted_hops } => forwarded(parts, trusted_hops).or(connection),
-        };
-        address.unwrap_or_else(|| {
+        self.known(&parts.extensions, &parts.headers).unwrap_or_else(|| {
             warn_once();
             IpAddr::V4(Ipv4Addr::UNSPECIFIED)
         })
     }
+
+    pub(crate) fn known(self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        let connection = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        match self {
+            Self::Connection => connection,
+            Self::ForwardedFor { trusted_hops } => forwarded(headers, trusted_hops).or(connection),
+        }
+    }
 }
 
-fn forwarded(parts: &Parts, trusted_hops: NonZeroUsize) -> Option<IpAddr> {
-    let values: Vec<&str> = parts
-        .headers
+fn forwarded(headers: &HeaderMap, trusted_hops: NonZeroUsize) -> Option<IpAddr> {
+    let values: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
         .map(|value| value.to_str().unwrap_or_default())

@@ -96,7 +96,7 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// What `work` comes to, unless it takes too long. Dropped then, it leaves no event of its own.
+    /// What `work` comes to, unless it takes too long. Dropped then, a use case records that it was given up.
     pub(crate) async fn in_time<T, E: Into<Problem>>(
         &self,
         work: impl Future<Output = Result<T, E>>,

@@ -2,11 +2,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use auth_domain::{
-    AccessTokenVerifier, Auth, AuthenticateError, Claims, RequestContext, RequestId,
-};
+use auth_domain::{AccessTokenVerifier, Auth, AuthenticateError, Claims, RequestContext};
 use axum::extract::FromRef;
-use axum::http::{HeaderMap, HeaderValue, Request, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 use tower::{Layer, Service};
 
@@ -67,9 +65,10 @@ impl RequireBearer {
     pub(crate) async fn claims(
         &self,
         headers: &HeaderMap,
-        request_id: Option<RequestId>,
+        extensions: &Extensions,
     ) -> Result<Claims, Response> {
-        let context = RequestContext::new().with_request_id(request_id);
+        let mut context = RequestContext::new().with_request_id(id_of(extensions, headers));
+        context.source = self.options.client_address.known(extensions, headers);
         let outcome = match &self.check {
             Check::Service(auth) => authenticate(auth, &self.options, headers, &context).await,
             Check::Keys(verifier) => verified(verifier, headers),
@@ -154,8 +153,7 @@ where
         let mut ready = std::mem::replace(&mut self.inner, next);
         let require = self.require.clone();
         Box::pin(async move {
-            let id = id_of(request.extensions(), request.headers());
-            match require.claims(request.headers(), id).await {
+            match require.claims(request.headers(), request.extensions()).await {
                 Ok(claims) => {
                     request.extensions_mut().insert(claims);
                     Ok(ready.call(request).await?.into_response())

@@ -1,7 +1,9 @@
 //! One event for each outcome of each use case, under the id of its request.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use adapters_local::{Testing, testing_with};
 use async_trait::async_trait;
@@ -235,4 +237,39 @@ async fn a_fault_is_an_event_of_its_own_beside_the_outcome_and_under_the_same_id
     ];
     assert_eq!(watched.recorded(), expected);
     assert!(expected[..3].iter().all(|kind| kind.is_fault()) && !expected[3].is_fault());
+}
+
+/// A limiter that never answers.
+struct Silent;
+
+#[async_trait]
+impl RateLimiter for Silent {
+    async fn hit(
+        &self,
+        _: LimitKey,
+        _: RateLimit,
+        _: Timestamp,
+    ) -> Result<RateDecision, PortError> {
+        std::future::pending().await
+    }
+}
+
+/// Begins a call and gives it up.
+fn give_up(call: impl Future) {
+    let begun = pin!(call).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(begun.is_pending());
+}
+
+#[test]
+fn a_call_that_is_given_up_is_one_event_and_one_that_never_began_is_none() {
+    let mut watched = Watched::new(testing_with(|ports, _| ports.limiter = Arc::new(Silent)));
+    let auth = watched.world.auth.clone();
+    let context = watched.next();
+    drop(auth.login(login(PASSWORD), &context));
+    assert_eq!(watched.recorded(), []);
+    give_up(auth.login(login(PASSWORD), &context));
+    assert_eq!(watched.recorded(), [EventKind::CallGivenUp { use_case: "login" }]);
+    give_up(auth.request_password_reset(email("ann@example.com"), &context));
+    let use_case = "request_password_reset";
+    assert_eq!(watched.recorded(), [EventKind::CallGivenUp { use_case }]);
 }

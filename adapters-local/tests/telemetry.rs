@@ -409,6 +409,7 @@ async fn a_port_that_panics_is_told_apart() {
     let panicked =
         "auth.port.duration auth.port.operation=breached_passwords.contains error.type=panicked";
     assert_eq!(meter.count(panicked), 1);
+    assert_eq!(meter.count("auth.registrations auth.outcome=given_up"), 1);
 }
 
 /// With room for one hash that runs and as many as are said that wait.

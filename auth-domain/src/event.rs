@@ -130,6 +130,12 @@ event_kinds! {
         AttemptsNotCleared = "attempts_not_cleared" as Fault,
         /// Whether a new password leaked could not be asked, and the settings said to go on without.
         BreachCheckUnavailable = "breach_check_unavailable" as Fault,
+        /// A call ended before it came to an outcome: its time was over, its caller went away, or it panicked.
+        /// What it had written by then stays.
+        CallGivenUp {
+            /// Which call, by the name of its span.
+            use_case: &'static str,
+        } = "call_given_up" as Outcome,
         /// A counter could not be asked, and the settings said to go on without it.
         LimitsUnavailable = "limits_unavailable" as Fault,
         /// An account logged in, but the time of it could not be written.
@@ -145,7 +151,7 @@ event_kinds! {
         } = "login_refused" as Outcome,
         /// A mail could not be sent.
         MailFailed {
-            /// Whether trying again may help.
+            /// Whether trying again may help: by itself, or once what the service is set up with is put right.
             transient: bool,
         } = "mail_failed" as Fault,
         /// A mail was not sent, for a reason that is no failure.
@@ -241,10 +247,11 @@ impl EventKind {
         }
     }
 
-    /// The port and method that failed, such as `user_store.insert`.
+    /// The port and method that failed, such as `user_store.insert`; or the use case that was given up.
     pub const fn operation(self) -> Option<&'static str> {
         match self {
             Self::PortFailed { operation, .. } => Some(operation),
+            Self::CallGivenUp { use_case } => Some(use_case),
             _ => None,
         }
     }

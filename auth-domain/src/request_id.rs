@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// What one request is found by in logs: 1 to 64 characters of `A-Z a-z 0-9 . _ : = ; / @ + -`. So it never
+/// What one request is found by in logs: 1 to 64 characters of `A-Z a-z 0-9 . _ : = ; / + -`. So it never
 /// begins a line, ends a string or needs escaping in a log, a header or a JSON text, whoever chose it.
 ///
 /// It is no secret and proves nothing: a client may have chosen the one of another request.
@@ -15,7 +15,7 @@ pub struct RequestId {
 
 /// The text is no [`RequestId`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a request id is 1 to 64 letters, digits and . _ : = ; / @ + -")]
+#[error("a request id is 1 to 64 letters, digits and . _ : = ; / + -")]
 #[non_exhaustive]
 pub struct RequestIdError;
 
@@ -56,7 +56,7 @@ impl RequestId {
 }
 
 const fn is_plain(byte: u8) -> bool {
-    let marks = matches!(byte, b'.' | b'_' | b':' | b'=' | b';' | b'/' | b'@' | b'+' | b'-');
+    let marks = matches!(byte, b'.' | b'_' | b':' | b'=' | b';' | b'/' | b'+' | b'-');
     marks || byte.is_ascii_alphanumeric()
 }
 

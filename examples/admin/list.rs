@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use auth_domain::{AdminError, Auth, PortErrorKind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -61,7 +61,10 @@ pub(super) fn read(file: &Path) -> Result<Vec<Line>> {
     let lines = (1..).zip(text.trim_start_matches('\u{feff}').lines());
     let lines =
         lines.map(|(number, line)| (number, line.trim())).filter(|(_, line)| !line.is_empty());
-    Ok(lines.map(|(number, line)| Line { number, target: Target::parse(line) }).collect())
+    let line = |(number, line)| Line { number, target: Target::parse(line) };
+    let lines: Vec<_> = lines.map(line).collect();
+    ensure!(!lines.is_empty(), "the list {} is empty", file.display());
+    Ok(lines)
 }
 
 impl Operator<'_> {

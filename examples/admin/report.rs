@@ -143,7 +143,8 @@ impl Walked {
         let left = (!self.left.is_empty()).then(|| format!("{} passed over", self.left.len()));
         let ended = self.ended.as_ref().map(|ended| {
             let why = ended.failure.as_deref().unwrap_or("Interrupted");
-            format!("{why}. Not done from line {} on; run it again", ended.next_line)
+            let half = if ended.failure.is_some() { ", and that line perhaps in part" } else { "" };
+            format!("{why}. Not done from line {} on{half}; run it again", ended.next_line)
         });
         let parts: Vec<_> = left.into_iter().chain(ended).collect();
         (!parts.is_empty()).then(|| parts.join(". "))

@@ -19,6 +19,8 @@ impl Screen {
             .with_max_level(tracing::Level::INFO)
             .with_writer(move || writer.clone())
             .with_ansi(io::stderr().is_terminal())
+            // It would be said on the same standard error, and panic where that is closed.
+            .log_internal_errors(false)
             .init();
         screen
     }

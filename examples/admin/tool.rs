@@ -31,10 +31,10 @@ Exit codes:
   2    The command line is wrong.
   3    There is no such account. Of a list: all others are done.
   4    It was not confirmed; nothing was changed.
-  130  Interrupted by Ctrl-C or a termination signal. Of a list: after the account it was at.
+  130  A list was interrupted by Ctrl-C or a termination signal, after the account it was at.
 
---json prints one object with `command`, `outcome` (done, failed, usage, not_found, not_confirmed or
-interrupted), and `message` where it is not done. `user show` adds `account`; a change of one account its
+--json prints one object, but for a wrong command line, which is told on stderr alone: `command`, `outcome`
+(done, failed, usage, not_found, not_confirmed or interrupted), and `message` where it is not done. `user show` adds `account`; a change of one account its
 `user_id` and `email`; a list `lines`, `done`, `next_line` (where it ended, or null), and `left`: `line` and
 `outcome` of each that was not done. Times are RFC 3339 in UTC.
 
@@ -77,7 +77,8 @@ enum Command {
     EndSessions(Change),
     /// Take the password away, which others may know, end all sessions, and mail a link to set another.
     ///
-    /// Nobody logs in until the owner used the link, or that of another mail that he asked for.
+    /// Nobody logs in until the owner used the link, or that of another mail that was asked for. The owner of a
+    /// disabled account is mailed none.
     ForcePasswordChange {
         #[command(flatten)]
         change: Change,
@@ -151,9 +152,9 @@ impl Call {
             Self::Enable => None,
             Self::Disable => Some("Nobody will log in. Its sessions and mailed links end."),
             Self::EndSessions => Some("Its sessions and mailed links end."),
-            Self::ForcePasswordChange(_) => {
-                Some("Its password is removed, its sessions end, and its owner is mailed a link.")
-            }
+            Self::ForcePasswordChange(_) => Some(
+                "Its password is removed, its sessions end, and its owner is mailed a link, unless it is disabled.",
+            ),
             Self::Delete(_) => Some("It is gone for good, and its owner is told by mail."),
         }
     }
@@ -163,7 +164,7 @@ impl Call {
             Self::Disable => "disabled",
             Self::Enable => "enabled",
             Self::EndSessions => "sessions ended",
-            Self::ForcePasswordChange(_) => "password removed, and a link mailed",
+            Self::ForcePasswordChange(_) => "password removed, and a link queued",
             Self::Delete(_) => "deleted",
         }
     }

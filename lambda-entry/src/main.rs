@@ -76,6 +76,7 @@ use crate::settings::Settings;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt()
+        .log_internal_errors(false)
         .json()
         .with_current_span(false)
         .with_span_list(true)

@@ -17,11 +17,13 @@ use adapters_aws::{SecretSource, SqsMailQueue, clients};
 use anyhow::{Context as _, Result};
 use auth_domain::ports::{Clock, Entropy, EventSink, MailQueue, NotComposed};
 use auth_domain::{
-    AddressesInEvents, Auth, AuthEvent, LinkBase, MasterSecret, PortError, PortErrorKind, Ports,
-    Settings, Timestamp,
+    AccountCall, AddressesInEvents, Auth, AuthEvent, ErrorCode, LinkBase, MasterSecret, PortError,
+    PortErrorKind, Ports, Settings, Timestamp,
 };
 use aws_config::SdkConfig;
 use clap::Parser;
+use tracing::field::display;
+use tracing::{info, warn};
 
 use tool::{EXIT_CODES, Place, Screen};
 
@@ -169,13 +171,15 @@ struct Log;
 
 impl EventSink for Log {
     fn record(&self, event: AuthEvent) {
-        let AuthEvent { at, kind, user_id, account, cause, .. } = event;
-        let (at, user_id) = (at.as_micros(), user_id.map(tracing::field::display));
-        let account = account.map(tracing::field::debug);
-        if cause.is_some() {
-            tracing::warn!(target: "auth", at, user_id, account, cause, "{kind:?}");
+        let AuthEvent { kind, user_id, account, cause, .. } = event;
+        let (user_id, account) = (user_id.map(display), account.map(display));
+        let (name, operation) = (kind.name(), kind.operation());
+        let call = kind.call().map(AccountCall::name);
+        let code = kind.code().map(ErrorCode::as_str);
+        if kind.is_fault() {
+            warn!(target: "auth", user_id, account, call, code, operation, cause, "{name}");
         } else {
-            tracing::info!(target: "auth", at, user_id, account, "{kind:?}");
+            info!(target: "auth", user_id, account, call, code, operation, "{name}");
         }
     }
 }

@@ -8,6 +8,7 @@ use super::metrics::{
     ERROR_TYPE, Instruments, LOGIN_FAILURE, MAIL_SKIP_REASON, OUTCOME, PORT_OPERATION, USE_CASE,
 };
 
+const GIVEN_UP: &str = "given_up";
 const SUCCESS: &str = "success";
 
 /// Counts an event before it goes where it went.
@@ -51,6 +52,7 @@ impl Instruments {
     /// What the service does for itself.
     fn count_operation(&self, kind: EventKind) {
         match kind {
+            EventKind::CallGivenUp { use_case } => self.count_given_up(use_case),
             EventKind::AttemptsNotCleared => count(&self.degradations, "attempts_not_cleared"),
             EventKind::BreachCheckUnavailable => {
                 count(&self.degradations, "breach_check_unavailable");
@@ -73,6 +75,18 @@ impl Instruments {
                 self.faults.add(1, &[operation, KeyValue::new(ERROR_TYPE, kind.name())]);
             }
             _ => {}
+        }
+    }
+
+    fn count_given_up(&self, use_case: &'static str) {
+        match use_case {
+            "deliver" => count(&self.mails, GIVEN_UP),
+            "login" => count(&self.logins, GIVEN_UP),
+            "refresh" => count(&self.refreshes, GIVEN_UP),
+            "register" => count(&self.registrations, GIVEN_UP),
+            "request_password_reset" => count(&self.password_reset_requests, GIVEN_UP),
+            "reset_password" => count(&self.password_resets, GIVEN_UP),
+            other => self.count_call(other, GIVEN_UP),
         }
     }
 

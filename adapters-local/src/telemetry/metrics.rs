@@ -45,13 +45,15 @@ attributes! {
     /// Why a mail was not sent: `already_verified`, `disabled`, `expired`, `mail_cap`, `never_happened`, `spent`,
     /// `superseded`, `unknown_account`.
     MAIL_SKIP_REASON = "auth.mail.skip_reason";
-    /// What a call came to: `success`, or the code that the client was told (`auth_domain::ErrorCode`), or what
-    /// the metric says.
+    /// What a call came to: `success`, or the code that the client was told (`auth_domain::ErrorCode`), or
+    /// `given_up` where it ended without an outcome (its time was over, its caller went away, or it panicked), or
+    /// what the metric says.
     OUTCOME = "auth.outcome";
     /// The port and method, such as `user_store.insert` (`auth_domain::PortError::operation`).
     PORT_OPERATION = "auth.port.operation";
     /// The call of `auth_domain::Auth`: `login`, `register`, `refresh`, `request_password_reset`, `reset_password`,
-    /// `deliver` (of a mail), or one that acts for an account, such as `change_password` and `logout`.
+    /// `deliver` (of a mail), or one that acts for an account, such as `change_password` and `logout`; of what
+    /// was given up any, `authenticate` too.
     USE_CASE = "auth.use_case";
     /// How a port failed: `corrupt`, `rejected`, `throttled`, `unavailable`; `cancelled` where nobody waited for
     /// its answer any more, `panicked`, and `_OTHER`. Of a mail: `transient` or `permanent`. Not there where

@@ -108,7 +108,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError::NotFound`], [`AdminError::Port`].
     pub async fn look_up(&self, email: &Email) -> Result<Account, AdminError> {
-        use_case!("admin_look_up", async {
+        use_case!(self.auth, &RequestContext::new(), "admin_look_up", async {
             let found = self.auth.ports().users.find_by_email(email).await;
             let outcome = match found {
                 Ok(Some(user)) => self.account(user).await.map_err(AdminError::from),
@@ -126,7 +126,7 @@ impl Admin<'_> {
     /// # Errors
     /// As [`Admin::look_up`].
     pub async fn look_up_by_id(&self, id: UserId) -> Result<Account, AdminError> {
-        use_case!("admin_look_up_by_id", async {
+        use_case!(self.auth, &RequestContext::new(), "admin_look_up_by_id", async {
             let failed = match self.auth.ports().users.find_by_id(id).await {
                 Ok(Some(user)) => return self.look_up(&user.email).await,
                 Ok(None) => AdminError::NotFound,
@@ -143,7 +143,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn disable(&self, key: &UserKey) -> Result<(), AdminError> {
-        use_case!("admin_disable", async {
+        use_case!(self.auth, &RequestContext::new(), "admin_disable", async {
             self.change(key, AccountCall::Disable, CredentialChange::Disabled(true)).await
         })
     }
@@ -153,7 +153,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn enable(&self, key: &UserKey) -> Result<(), AdminError> {
-        use_case!("admin_enable", async {
+        use_case!(self.auth, &RequestContext::new(), "admin_enable", async {
             self.change(key, AccountCall::Enable, CredentialChange::Disabled(false)).await
         })
     }
@@ -163,7 +163,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn end_sessions(&self, key: &UserKey) -> Result<(), AdminError> {
-        use_case!("admin_end_sessions", async {
+        use_case!(self.auth, &RequestContext::new(), "admin_end_sessions", async {
             self.change(key, AccountCall::EndAllSessions, CredentialChange::Nothing).await
         })
     }
@@ -179,7 +179,7 @@ impl Admin<'_> {
         key: &UserKey,
         context: &RequestContext,
     ) -> Result<(), AdminError> {
-        use_case!("admin_force_password_change", async {
+        use_case!(self.auth, context, "admin_force_password_change", async {
             let subject = self.subject(key, context);
             let outcome = self.try_force_password_change(key, context, subject).await;
             self.auth.record_call(subject, AccountCall::ForcePasswordChange, outcome)
@@ -208,7 +208,7 @@ impl Admin<'_> {
     /// # Errors
     /// [`AdminError`].
     pub async fn delete(&self, key: &UserKey, context: &RequestContext) -> Result<(), AdminError> {
-        use_case!("admin_delete", async {
+        use_case!(self.auth, context, "admin_delete", async {
             let subject = self.subject(key, context);
             let outcome = self.try_delete(key, context, subject).await;
             self.auth.record_call(subject, AccountCall::DeleteAccount, outcome)

@@ -60,7 +60,7 @@ impl Auth {
         token: &str,
         context: &RequestContext,
     ) -> Result<Claims, AuthenticateError> {
-        use_case!("authenticate", async {
+        use_case!(self, context, "authenticate", async {
             let mut subject = self.subject(None, context);
             let outcome = self.try_authenticate(token, &mut subject).await;
             match &outcome {

@@ -111,7 +111,7 @@ impl Auth {
         request: ChangeEmailRequest,
         context: &RequestContext,
     ) -> Result<(), ChangeEmailError> {
-        use_case!("request_email_change", async {
+        use_case!(self, context, "request_email_change", async {
             let subject = self.subject_of(claims, context);
             let outcome = self.try_request_email_change(claims, request, context, subject).await;
             self.record_call(subject, AccountCall::RequestEmailChange, outcome)
@@ -175,7 +175,7 @@ impl Auth {
         token: EmailChangeToken,
         context: &RequestContext,
     ) -> Result<(), ConfirmEmailError> {
-        use_case!("confirm_email_change", async {
+        use_case!(self, context, "confirm_email_change", async {
             let mut subject = self.subject(Some(&token.claims().email), context);
             let outcome = self.try_confirm_email_change(token, context, &mut subject).await;
             self.record_call(subject, AccountCall::ConfirmEmailChange, outcome)

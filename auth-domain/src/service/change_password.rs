@@ -92,7 +92,7 @@ impl Auth {
         request: ChangePasswordRequest,
         context: &RequestContext,
     ) -> Result<PasswordChanged, ChangePasswordError> {
-        use_case!("change_password", async {
+        use_case!(self, context, "change_password", async {
             let subject = self.subject_of(claims, context);
             let outcome = self.try_change_password(claims, request, context, subject).await;
             self.record_call(subject, AccountCall::ChangePassword, outcome)

@@ -70,7 +70,7 @@ impl Auth {
         password: Option<Password>,
         context: &RequestContext,
     ) -> Result<(), DeleteAccountError> {
-        use_case!("delete_account", async {
+        use_case!(self, context, "delete_account", async {
             let subject = self.subject_of(claims, context);
             let outcome = self.try_delete_account(claims, password, context, subject).await;
             self.record_call(subject, AccountCall::DeleteAccount, outcome)

@@ -123,16 +123,20 @@ impl Auth {
     /// # Errors
     /// [`DeliveryError`]: a transient one asks to be run again later.
     pub async fn deliver(&self, job: &MailJob) -> Result<Delivery, DeliveryError> {
-        use_case!("deliver", async {
+        use_case!(self, &RequestContext::new(), "deliver", async {
             let mut subject = self.subject(Some(job.email()), &RequestContext::new());
             let outcome = self.try_deliver(job, &mut subject).await;
             let kind = match &outcome {
                 Ok(Delivery::Sent) => EventKind::MailSent,
                 Ok(Delivery::Skipped(reason)) => EventKind::MailSkipped { reason: *reason },
                 Err(DeliveryError::NotYet) => EventKind::MailWaits,
-                Err(DeliveryError::Port(fault) | DeliveryError::Undeliverable(fault)) => {
+                Err(DeliveryError::Port(fault)) => {
                     self.record_fault(subject, fault);
-                    EventKind::MailFailed { transient: fault.is_transient() }
+                    EventKind::MailFailed { transient: true }
+                }
+                Err(DeliveryError::Undeliverable(fault)) => {
+                    self.record_fault(subject, fault);
+                    EventKind::MailFailed { transient: false }
                 }
             };
             self.record(subject, kind);
@@ -375,10 +379,12 @@ impl Auth {
         }
         let Settings { templates, verification_link_base, .. } = self.settings();
         if another {
+            let notice = NoticeMail { locale: asked.locale };
+            let sent = self.send(email, templates.account_exists(&notice)).await?;
+            // Once, however often the mail was tried.
             let code = ErrorCode::EmailTaken;
             self.record(*subject, EventKind::RegisterRefused { code });
-            let notice = NoticeMail { locale: asked.locale };
-            return self.send(email, templates.account_exists(&notice)).await;
+            return Ok(sent);
         }
         let claims = self.link_claims(&user.email, user.id, user.credential_version, asked.at);
         let key = &self.inner.verification_keys.current;

@@ -153,7 +153,7 @@ impl Auth {
         request: LoginRequest,
         context: &RequestContext,
     ) -> Result<Login, LoginError> {
-        use_case!("login", async {
+        use_case!(self, context, "login", async {
             let mut subject = self.subject(Some(&request.email), context);
             let mut failure = None;
             let outcome = self.try_login(request, context, &mut subject, &mut failure).await;

@@ -74,7 +74,7 @@ impl Auth {
         token: RefreshToken,
         context: &RequestContext,
     ) -> Result<Refreshed, RefreshError> {
-        use_case!("refresh", async {
+        use_case!(self, context, "refresh", async {
             let mut subject = self.subject(None, context);
             let outcome = self.try_refresh(token, context, &mut subject).await;
             match &outcome {

@@ -129,7 +129,7 @@ impl Auth {
         request: RegisterRequest,
         context: &RequestContext,
     ) -> Result<Registration, RegisterError> {
-        use_case!("register", async {
+        use_case!(self, context, "register", async {
             let subject = self.subject(Some(&request.email), context);
             let outcome = self.try_register(request, context, subject).await;
             if let Err(error) = &outcome {

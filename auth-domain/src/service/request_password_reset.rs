@@ -49,7 +49,7 @@ impl Auth {
         email: Email,
         context: &RequestContext,
     ) -> Result<(), RequestMailError> {
-        use_case!("request_password_reset", async {
+        use_case!(self, context, "request_password_reset", async {
             let subject = self.subject(Some(&email), context);
             let outcome = self.try_request_reset(email, context).await;
             match &outcome {

@@ -96,7 +96,7 @@ impl Auth {
         request: ResetRequest,
         context: &RequestContext,
     ) -> Result<PasswordReset, ResetError> {
-        use_case!("reset_password", async {
+        use_case!(self, context, "reset_password", async {
             let mut subject = self.subject(Some(request.token.email()), context);
             let outcome = self.try_reset(request, context, &mut subject).await;
             match &outcome {

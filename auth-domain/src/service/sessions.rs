@@ -114,7 +114,7 @@ impl Auth {
         token: RefreshToken,
         context: &RequestContext,
     ) -> Result<(), LogoutError> {
-        use_case!("logout", async {
+        use_case!(self, context, "logout", async {
             let mut subject = self.subject(None, context);
             let outcome = self.try_logout(token, context, &mut subject).await;
             self.record_call(subject, AccountCall::Logout, outcome)
@@ -148,7 +148,7 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<Vec<SessionInfo>, SessionError> {
-        use_case!("list_sessions", async {
+        use_case!(self, context, "list_sessions", async {
             let subject = self.subject_of(claims, context);
             let outcome = self.try_list_sessions(claims, subject).await;
             self.record_call(subject, AccountCall::ListSessions, outcome)
@@ -193,7 +193,7 @@ impl Auth {
         id: SessionId,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        use_case!("end_session", async {
+        use_case!(self, context, "end_session", async {
             let subject = self.subject_of(claims, context);
             let outcome = self.try_end_session(claims, id, subject).await;
             self.record_call(subject, AccountCall::EndSession, outcome)
@@ -223,7 +223,7 @@ impl Auth {
         claims: &Claims,
         context: &RequestContext,
     ) -> Result<(), SessionError> {
-        use_case!("end_all_sessions", async {
+        use_case!(self, context, "end_all_sessions", async {
             let subject = self.subject_of(claims, context);
             let outcome = self.try_end_all_sessions(claims, subject).await;
             self.record_call(subject, AccountCall::EndAllSessions, outcome)

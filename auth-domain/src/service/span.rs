@@ -4,16 +4,19 @@
 use tracing::{Instrument, Span};
 
 use super::{
-    AdminError, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
+    AdminError, Auth, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
     DeleteAccountError, DeliveryError, LoginError, LogoutError, RefreshError, Refused,
     RegisterError, RequestMailError, ResetError, SessionError, VerifyEmailError,
 };
 
-/// What a use case comes to, in a span of its name. The span says how it was refused and never whose
+use crate::{EventKind, RequestContext};
+
+/// What a use case comes to, in a span of its name; that it came to nothing is recorded. The span says how it was refused and never whose
 /// account, address or token it is about: that is what events are for.
 macro_rules! use_case {
-    ($name:literal, $work:expr) => {
+    ($auth:expr, $context:expr, $name:literal, $work:expr) => {
         $crate::service::span::run(
+            $crate::service::span::Begun::new($auth, $context, $name),
             tracing::info_span!(target: "auth", $name, "error.type" = tracing::field::Empty),
             $work,
         )
@@ -27,11 +30,42 @@ pub(super) trait ErrorType {
     fn error_type(&self) -> &'static str;
 }
 
+/// A call that has not come to its outcome. Dropped so, it leaves an event.
+pub(super) struct Begun<'a> {
+    auth: &'a Auth,
+    context: &'a RequestContext,
+    use_case: &'static str,
+    is_over: bool,
+}
+
+impl<'a> Begun<'a> {
+    pub(super) const fn new(
+        auth: &'a Auth,
+        context: &'a RequestContext,
+        use_case: &'static str,
+    ) -> Self {
+        // Until it is polled nothing has begun.
+        Self { auth, context, use_case, is_over: true }
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let subject = self.auth.subject(None, self.context);
+            self.auth.record(subject, EventKind::CallGivenUp { use_case: self.use_case });
+        }
+    }
+}
+
 pub(super) async fn run<T, E: ErrorType>(
+    mut begun: Begun<'_>,
     span: Span,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
+    begun.is_over = false;
     let outcome = work.instrument(span.clone()).await;
+    begun.is_over = true;
     if let Err(error) = &outcome {
         span.record("error.type", error.error_type());
     }

@@ -55,7 +55,7 @@ impl Auth {
         token: VerificationToken,
         context: &RequestContext,
     ) -> Result<(), VerifyEmailError> {
-        use_case!("verify_email", async {
+        use_case!(self, context, "verify_email", async {
             let mut subject = self.subject(Some(&token.claims().email), context);
             let outcome = self.try_verify_email(token, context, &mut subject).await;
             self.record_call(subject, AccountCall::VerifyEmail, outcome)
@@ -118,7 +118,7 @@ impl Auth {
         email: Email,
         context: &RequestContext,
     ) -> Result<(), RequestMailError> {
-        use_case!("request_verification", async {
+        use_case!(self, context, "request_verification", async {
             let subject = self.subject(Some(&email), context);
             let outcome = self.try_request_verification(email, context).await;
             self.record_call(subject, AccountCall::RequestVerification, outcome)
