@@ -63,7 +63,8 @@ struct Options {
     #[arg(long, value_name = "FILE", default_value = "import_users.refused")]
     refused: PathBuf,
     /// The hash parameters of a Firebase project, as JSON: base64_signer_key, base64_salt_separator,
-    /// rounds, mem_cost. Rows that have a field salt are then read as Firebase exports them.
+    /// rounds, mem_cost. Rows are then read as `firebase auth:export` writes them too (passwordHash, salt,
+    /// displayName, emailVerified, createdAt), one on each line: `jq -c '.users[]' users.json`.
     #[arg(long, value_name = "FILE")]
     firebase: Option<PathBuf>,
     /// Store no hash as it is, but Argon2id over it: so nobody who steals the store finds one that is
@@ -370,6 +371,16 @@ impl Row {
     fn account(self, digest: &str, import: &Import) -> Result<Account, Refusal> {
         let mut fields = self.fields.ok_or(Refusal::Row)?;
         fields.retain(|_, value| !value.is_empty());
+        if import.firebase.is_some() {
+            rename_as_firebase(&mut fields);
+        }
+        // A hash that nobody reads would leave its owner without a password.
+        if fields.contains_key("passwordHash") {
+            return Err(Refusal::NotUnderstood("passwordHash, without --firebase,"));
+        }
+        if fields.contains_key("salt") && !fields.contains_key("password_hash") {
+            return Err(Refusal::Missing("the password_hash of a salt"));
+        }
         let mut field = |name| fields.remove(name);
         let email = Email::parse(&field("email").ok_or(Refusal::Missing("email"))?)?;
         let name = DisplayName::parse(&field("name").ok_or(Refusal::Missing("name"))?)?;
@@ -402,6 +413,23 @@ impl Row {
             last_login: None,
         };
         Ok(Account { user, format })
+    }
+}
+
+/// What `firebase auth:export` calls otherwise. Who has no name there is called by the address.
+fn rename_as_firebase(fields: &mut BTreeMap<String, String>) {
+    let ms = fields.remove("createdAt").and_then(|text| text.parse::<u64>().ok());
+    let renamed = [
+        ("created_at", ms.map(|ms| (ms / 1000).to_string())),
+        ("email_verified", fields.remove("emailVerified")),
+        ("name", fields.remove("displayName")),
+        ("name", fields.get("email").cloned()),
+        ("password_hash", fields.remove("passwordHash")),
+    ];
+    for (name, value) in renamed {
+        if let Some(value) = value {
+            fields.entry(name.to_owned()).or_insert(value);
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 /// 5. [`unit_tests`](manual::unit_tests): test your service
 /// 6. [`lambda`](manual::lambda): deploy it to AWS Lambda
 /// 7. [`migrate`](manual::migrate): bring the users of Firebase and Django along
-/// 8. [`cookbook`](manual::cookbook): fourteen things that are asked for in the first week
+/// 8. [`cookbook`](manual::cookbook): fifteen things that are asked for in the first week
 pub mod manual {
     #[doc = include_str!("manual/adapter.md")]
     pub mod adapter {}

@@ -78,7 +78,8 @@ fn write(
     for (name, mail) in mails(templates, locale) {
         let file = format!("{name}.{locale}");
         fs::write(folder.join(format!("{file}.html")), mail.html.as_bytes())?;
-        fs::write(folder.join(format!("{file}.txt")), mail.text.as_bytes())?;
+        let text = format!("Subject: {}\n\n{}", mail.subject, mail.text.as_str());
+        fs::write(folder.join(format!("{file}.txt")), text)?;
         writeln!(index, "<p><a href=\"{file}.html\">{name}</a> (<a href=\"{file}.txt\">text</a>)")?;
     }
     Ok(())
@@ -86,16 +87,19 @@ fn write(
 
 fn mails(templates: &dyn MailTemplates, locale: Locale) -> [(&'static str, MailContent); 7] {
     let notice = NoticeMail::new(locale);
-    let link =
-        "https://app.example.com/reset-password?token=a-token-of-the-usual-length.and-its-proof";
-    let link = LinkMail::new(locale, link.to_owned().into(), Duration::from_hours(1));
+    let link = |page: &str, hours| {
+        let link = format!(
+            "https://app.example.com/{page}?token=a-token-of-the-usual-length.and-its-proof"
+        );
+        LinkMail::new(locale, link.into(), Duration::from_hours(hours))
+    };
     [
         ("account-deleted", templates.account_deleted(&notice)),
         ("account-exists", templates.account_exists(&notice)),
-        ("confirm-new-email", templates.confirm_new_email(&link)),
+        ("confirm-new-email", templates.confirm_new_email(&link("confirm-email", 24))),
         ("email-changed", templates.email_changed(&notice)),
         ("password-changed", templates.password_changed(&notice)),
-        ("password-reset", templates.password_reset(&link)),
-        ("verify-email", templates.verify_email(&link)),
+        ("password-reset", templates.password_reset(&link("reset-password", 1))),
+        ("verify-email", templates.verify_email(&link("verify-email", 24))),
     ]
 }

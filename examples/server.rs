@@ -84,9 +84,9 @@ struct Arguments {
     /// owners cannot log in.
     #[arg(long, env = "AUTH_PREVIOUS_PEPPERS", hide_env_values = true, value_delimiter = ',')]
     previous_peppers: Vec<String>,
-    /// Issuer (`iss`) of access tokens.
-    #[arg(long, env = "AUTH_ISSUER", default_value = "http://127.0.0.1:3000")]
-    issuer: String,
+    /// Issuer (`iss`) of access tokens. Default: the address that it listens on.
+    #[arg(long, env = "AUTH_ISSUER")]
+    issuer: Option<String>,
     /// Audience (`aud`) of access tokens.
     #[arg(long, env = "AUTH_AUDIENCE", default_value = "example")]
     audience: String,
@@ -311,8 +311,9 @@ async fn compose(
     let secret = master_secret(arguments, location, entropy.as_ref())?;
     let previous = arguments.previous_master_secret.as_deref().map(decode_secret).transpose();
     let previous = previous.context("AUTH_PREVIOUS_MASTER_SECRET")?;
-    let profile = TokenProfile::new(&arguments.issuer, &arguments.audience)
-        .context("AUTH_ISSUER, AUTH_AUDIENCE")?;
+    let issuer = arguments.issuer.clone().unwrap_or_else(|| format!("http://{address}"));
+    let profile =
+        TokenProfile::new(issuer, &arguments.audience).context("AUTH_ISSUER, AUTH_AUDIENCE")?;
     let signing_key = SigningKey::ed25519_from_master(&secret);
     let verifier = JwtVerifier::from_masters(&secret, previous.as_ref(), profile.clone())?;
     let issuer = JwtIssuer::new(signing_key, profile, Arc::clone(&entropy) as _);
@@ -513,12 +514,14 @@ fn introduce(address: SocketAddr) {
     println!("{}", call("login", old));
     println!("{}", call("forgot-password", forgot));
     println!(
-        "\n(Two mails appear here. That of the first line has a token for POST /auth/verify-email, good until"
+        "\n(Two mails come, here or where the settings say. That of the first line has a token for POST /auth/verify-email, good until"
     );
     println!(
         " the password is reset. Of the one \"Reset your ... password\" set TOKEN to what follows `token=`:"
     );
-    println!(" TOKEN=... Or open its link: it leads to a page of this server.)\n");
+    println!(
+        " TOKEN=... Or open its link: it leads to a page here, unless AUTH_LINK_BASE says otherwise.)\n"
+    );
     println!("{}", call("reset-password", reset));
     println!("{}", call("login", new));
     println!("{}   # refused: the old password\n", call("login", old));

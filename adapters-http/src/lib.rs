@@ -30,7 +30,7 @@
 //! A body is a JSON object of strings, of these fields and no others, of at most 16 KiB. A refusal is
 //! `application/problem+json` (RFC 9457) with a stable `code`, and with the sentence again as `error`,
 //! which is where clients of the system that this replaced read it. Sentences are in the language that
-//! the client accepts. Every answer but the keys is `Cache-Control: no-store`; 429 and 503 say when to
+//! the client accepts. Every answer of a call but the keys is `Cache-Control: no-store`; 429 and 503 say when to
 //! come back.
 //!
 //! Three features add what a server may want beside the calls, each to be merged or layered by whoever wants it:

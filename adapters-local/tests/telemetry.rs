@@ -34,6 +34,7 @@ const DOCUMENT: &str = "docs/metrics.md";
 
 const INTRODUCTION: &str = "\
 This table is written by `AUTH_UPDATE_DOCS=1 cargo test -p adapters-local --features opentelemetry --test telemetry`.
+Prometheus shows dots as `_`, counters with `_total` behind, and what is in seconds with `_seconds`.
 
 | metric | kind | unit | attributes | meaning |
 |---|---|---|---|---|

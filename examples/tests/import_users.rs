@@ -185,13 +185,14 @@ async fn json_lines_are_read_alike() {
     assert_eq!(ann.created_at, Timestamp::from_seconds(1_600_000_000));
 }
 
+const SIGNER_KEY: &str =
+    "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
+
 /// The user of Firebase's README.
 #[tokio::test]
 async fn an_export_of_firebase_becomes_hashes_that_are_verified() {
     let hash =
         "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==";
-    let signer_key =
-        "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
     let export = format!(
         "email,name,password_hash,salt\n\
          ann@example.com,Ann,{hash},42xEC+ixf3L2lw==\n\
@@ -201,13 +202,40 @@ async fn an_export_of_firebase_becomes_hashes_that_are_verified() {
     let folder = Folder::new("firebase").with("export.csv", &export);
     let store = Arc::new(MemoryUsers::new());
     let mut import = folder.import("export.csv", Some(Arc::clone(&store) as _));
-    import.firebase = Some(FirebaseScrypt::new(signer_key, "Bw==", 8, 14).unwrap());
+    import.firebase = Some(FirebaseScrypt::new(SIGNER_KEY, "Bw==", 8, 14).unwrap());
     assert_eq!(counts(&import.run().await.unwrap()), (2, 1));
     assert_eq!(folder.read("refused"), "line 3: the stored hash is malformed\n");
     let ann = found(&*store, "ann@example.com").await.password_hash.unwrap();
     assert!(ann.expose().starts_with("$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8"));
     let cleo = found(&*store, "cleo@example.com").await.password_hash.unwrap();
     assert_eq!(cleo.expose(), BCRYPT);
+}
+
+#[tokio::test]
+async fn what_firebase_exports_is_read_as_it_is_and_no_password_is_passed_over() {
+    let hash =
+        "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==";
+    let export = format!(
+        "{{\"localId\":\"x1\",\"email\":\"ann@example.com\",\"emailVerified\":true,\"passwordHash\":\"{hash}\",\
+         \"salt\":\"42xEC+ixf3L2lw==\",\"createdAt\":\"1600000000123\",\"providerUserInfo\":[]}}\n\
+         {{\"email\":\"bob@example.com\",\"displayName\":\"Bob\",\"createdAt\":\"1600000000123\",\"disabled\":true}}\n"
+    );
+    let folder = Folder::new("firebase-as-it-is").with("export.jsonl", &export);
+    let unread = folder.import("export.jsonl", None).run().await.unwrap();
+    assert_eq!(counts(&unread), (0, 2), "without the project's parameters");
+    let store = Arc::new(MemoryUsers::new());
+    let mut import = folder.import("export.jsonl", Some(Arc::clone(&store) as _));
+    import.firebase = Some(FirebaseScrypt::new(SIGNER_KEY, "Bw==", 8, 14).unwrap());
+    assert_eq!(counts(&import.run().await.unwrap()), (2, 0), "{}", folder.read("refused"));
+    let ann = found(&*store, "ann@example.com").await;
+    assert!(ann.password_hash.unwrap().expose().starts_with("$fbscrypt$"));
+    assert_eq!(ann.created_at, Timestamp::from_seconds(1_600_000_000));
+    assert_eq!(
+        (ann.name.as_str(), ann.email_verified_at),
+        ("ann@example.com", Some(ann.created_at))
+    );
+    let bob = found(&*store, "bob@example.com").await;
+    assert_eq!((bob.name.as_str(), bob.disabled, bob.password_hash.is_none()), ("Bob", true, true));
 }
 
 async fn verified(stored: User, typed: &str) -> Verification {
