@@ -81,7 +81,7 @@ use std::sync::Arc;
 
 use auth_domain::Auth;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::handler::Handler;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn;
@@ -109,6 +109,12 @@ use problem::Problem;
 struct Service {
     auth: Auth,
     options: Arc<HttpOptions>,
+}
+
+impl FromRef<Service> for Arc<HttpOptions> {
+    fn from_ref(service: &Service) -> Self {
+        Self::clone(&service.options)
+    }
 }
 
 /// A whole server's router: [`routes`], `GET /healthz`, and problem+json for unknown paths. For a server
@@ -202,13 +208,13 @@ fn unless_said(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-async fn not_found(State(service): State<Service>, request: Request) -> Response {
-    Problem::of(&problem::NOT_FOUND).answer(&service.options, request.headers())
+async fn not_found(State(options): State<Arc<HttpOptions>>, request: Request) -> Response {
+    Problem::of(&problem::NOT_FOUND).answer(&options, request.headers())
 }
 
 /// `Allow` is added by axum, which knows the route's methods.
-async fn method_not_allowed(State(service): State<Service>, request: Request) -> Response {
-    Problem::of(&problem::METHOD_NOT_ALLOWED).answer(&service.options, request.headers())
+async fn method_not_allowed(State(options): State<Arc<HttpOptions>>, request: Request) -> Response {
+    Problem::of(&problem::METHOD_NOT_ALLOWED).answer(&options, request.headers())
 }
 
 async fn not_available(State(options): State<Arc<HttpOptions>>, request: Request) -> Response {

@@ -5,6 +5,7 @@
 //! It is written as JSON and not by a crate of derive macros: there is no type for each body to derive from,
 //! since bodies are read field by field, and the table would be said twice.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::endpoint::{Answer, Body, ENDPOINTS, Endpoint, Field, Kind, Member, Verb};
 use crate::problem::{self, Problem, Row};
-use crate::{HttpOptions, layered, messages};
+use crate::{HttpOptions, layered, messages, method_not_allowed};
 use auth_domain::Locale;
 
 /// The description of every call of [`router`](crate::router), as an OpenAPI 3.1 document: to be served, or
@@ -54,7 +55,7 @@ pub fn api_docs(options: &HttpOptions) -> Router {
     layered(docs, options)
 }
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_string());
 static PAGE: LazyLock<Option<String>> = LazyLock::new(|| rendered().ok());
 
 const PUBLIC: [(header::HeaderName, &str); 2] =
@@ -62,11 +63,15 @@ const PUBLIC: [(header::HeaderName, &str); 2] =
 
 /// Paths are those of the calls, which are where this is.
 async fn document(nested: Result<NestedPath, NestedPathRejection>) -> impl IntoResponse {
-    let mut document = DOCUMENT.clone();
-    if let Ok(nested) = nested {
-        document["servers"] = json!([{ "url": nested.as_str() }]);
-    }
-    (PUBLIC, [(header::CONTENT_TYPE, "application/json")], document.to_string())
+    let document = match nested {
+        Ok(nested) => {
+            let mut document = openapi();
+            document["servers"] = json!([{ "url": nested.as_str() }]);
+            Cow::Owned(document.to_string())
+        }
+        Err(_) => Cow::Borrowed(DOCUMENT.as_str()),
+    };
+    (PUBLIC, [(header::CONTENT_TYPE, "application/json")], document)
 }
 
 async fn page(State(options): State<Arc<HttpOptions>>, headers: HeaderMap) -> Response {
@@ -82,13 +87,6 @@ async fn page(State(options): State<Arc<HttpOptions>>, headers: HeaderMap) -> Re
 async fn stylesheet() -> impl IntoResponse {
     let css = include_str!("../pages/docs.css");
     (PUBLIC, [(header::CONTENT_TYPE, "text/css; charset=utf-8")], css)
-}
-
-async fn method_not_allowed(
-    State(options): State<Arc<HttpOptions>>,
-    headers: HeaderMap,
-) -> Response {
-    Problem::of(&problem::METHOD_NOT_ALLOWED).answer(&options, &headers)
 }
 
 fn rendered() -> Result<String, minijinja::Error> {

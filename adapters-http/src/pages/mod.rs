@@ -175,9 +175,9 @@ struct PageService {
     site: Arc<Site>,
 }
 
-impl FromRef<PageService> for Service {
+impl FromRef<PageService> for Arc<HttpOptions> {
     fn from_ref(pages: &PageService) -> Self {
-        pages.service.clone()
+        Self::clone(&pages.service.options)
     }
 }
 

@@ -43,6 +43,11 @@ impl Page {
         }
     }
 
+    /// Whether a mailed link leads to it.
+    pub(super) const fn has_link(self) -> bool {
+        !matches!(self, Self::ForgotPassword)
+    }
+
     /// The call whose fields the form has.
     pub(super) const fn endpoint(self) -> &'static Endpoint {
         match self {

@@ -57,7 +57,7 @@ impl Visit {
 
     /// The form, once the link can be one of ours.
     fn show(&self, token: &str) -> Response {
-        if token.is_empty() && self.page != Page::ForgotPassword {
+        if token.is_empty() && self.page.has_link() {
             return self.say_that_there_is_no_link();
         }
         match self.page.entry(self.call.auth(), token) {
@@ -89,7 +89,7 @@ impl Visit {
         // The page is shown again with what it had, but for a password.
         let auth = self.call.auth();
         let mut entry = self.page.entry(auth, fields.get("token")).unwrap_or_default();
-        if self.page == Page::ForgotPassword {
+        if !self.page.has_link() {
             fields.get("email").clone_into(&mut entry.email);
         }
         match self.page.submit(&self.call, &mut fields).await {
@@ -108,8 +108,8 @@ impl Visit {
     /// is wrong is then about no field.
     fn refuse(&self, problem: Problem, entry: &Entry) -> Response {
         let view = View { error: Some(self.sentence(&problem)), ..self.view() };
-        let is_over = problem.is_of_a_dead_link()
-            || (entry.token.is_empty() && self.page != Page::ForgotPassword);
+        let is_over =
+            problem.is_of_a_dead_link() || (entry.token.is_empty() && self.page.has_link());
         let mut response = if is_over {
             let view = View { next: self.way_on(), ..view };
             self.answer(problem.status(), self.site.outcome(&view))
@@ -139,20 +139,18 @@ impl Visit {
             lang: self.locale.tag(),
             direction: if self.locale.is_right_to_left() { "rtl" } else { "ltr" },
             page: self.page.name(),
-            action: self.href(self.page, self.chosen()),
-            forgot_password: self.href(Page::ForgotPassword, self.chosen()),
+            action: self.href(self.page),
+            forgot_password: self.href(Page::ForgotPassword),
             ..View::default()
         }
     }
 
-    fn chosen(&self) -> Option<Locale> {
-        self.is_chosen.then_some(self.locale)
-    }
-
     /// Relative, since the pages may be nested anywhere.
-    fn href(&self, page: Page, locale: Option<Locale>) -> String {
-        let lang = locale.map_or(String::new(), |locale| format!("?lang={}", locale.tag()));
-        format!("{}{lang}", page.name())
+    fn href(&self, page: Page) -> String {
+        match self.is_chosen {
+            true => format!("{}?lang={}", page.name(), self.locale.tag()),
+            false => page.name().to_owned(),
+        }
     }
 
     fn form(&self, status: StatusCode, entry: &Entry, view: View<'_>) -> Response {
