@@ -22,7 +22,6 @@ mod auc;
 mod client;
 #[path = "enumeration/cpu.rs"]
 mod cpu;
-mod example_server;
 #[path = "enumeration/report.rs"]
 mod report;
 #[path = "enumeration/request.rs"]
@@ -36,6 +35,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use benches::example_server;
 use fastrand::Rng;
 
 use report::{Finding, Report};

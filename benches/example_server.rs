@@ -7,8 +7,11 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// Where cargo put it.
-pub(crate) fn build() -> Result<PathBuf> {
+/// Builds it; where cargo put it.
+///
+/// # Errors
+/// Cargo's.
+pub fn build() -> Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release", "-p", "examples", "--example", "server"])
         .arg("--message-format=json")
@@ -22,15 +25,21 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// A server as a process of its own, until it is dropped.
-pub(crate) struct Server {
-    pub(crate) child: Child,
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Server {
+    /// The process.
+    pub child: Child,
     /// Host and port.
-    pub(crate) address: String,
+    pub address: String,
 }
 
 impl Server {
     /// Runs a program whose first line ends in the URL that it listens at.
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+    ///
+    /// # Errors
+    /// It does not start, or says something else.
+    pub fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("no output")?);
         let mut line = String::new();

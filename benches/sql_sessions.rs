@@ -9,15 +9,15 @@
 //! again as soon as they are answered. Fails if a median ratio is below its bar.
 #![expect(clippy::print_stdout, reason = "a program that talks to who started it")]
 
-mod example_server;
-
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use example_server::Server;
+use benches::example_server::{self, Server};
+use benches::process::Tree;
+use benches::statistics::Spread;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -116,31 +116,27 @@ impl Drop for Scratch {
     }
 }
 
-impl Server {
-    /// User and system time so far (proc_pid_stat(5), fields 14 and 15, in units of 10 ms).
-    fn cpu_ms(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, after_name) = stat.rsplit_once(')').context("no name in stat")?;
-        let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? * 10.0)
-    }
-
-    /// The answer to a call that must succeed, and the cookies that came with it.
-    fn call(&self, method: &str, path: &str, header: [&str; 2], body: Value) -> Result<Answer> {
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.address))
-            .header("Content-Type", "application/json")
-            .header(header[0], header[1])
-            .body(if body.is_null() { String::new() } else { body.to_string() })?;
-        let mut response = agent().run(request)?;
-        let text = response.body_mut().read_to_string()?;
-        ensure!(response.status().is_success(), "{method} {path}: {}: {text}", response.status());
-        let cookies = response.headers().get_all("set-cookie").iter();
-        let pairs = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
-        let cookies = pairs.collect::<Vec<_>>().join("; ");
-        Ok(Answer { body: serde_json::from_str(&text)?, cookies })
-    }
+/// The answer to a call that must succeed, and the cookies that came with it.
+fn call(
+    server: &Server,
+    method: &str,
+    path: &str,
+    header: [&str; 2],
+    body: Value,
+) -> Result<Answer> {
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("http://{}{path}", server.address))
+        .header("Content-Type", "application/json")
+        .header(header[0], header[1])
+        .body(if body.is_null() { String::new() } else { body.to_string() })?;
+    let mut response = agent().run(request)?;
+    let text = response.body_mut().read_to_string()?;
+    ensure!(response.status().is_success(), "{method} {path}: {}: {text}", response.status());
+    let cookies = response.headers().get_all("set-cookie").iter();
+    let pairs = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
+    let cookies = pairs.collect::<Vec<_>>().join("; ");
+    Ok(Answer { body: serde_json::from_str(&text)?, cookies })
 }
 
 struct Answer {
@@ -278,8 +274,12 @@ struct Side {
 }
 
 impl Side {
+    fn cpu_ms(&self) -> Result<f64> {
+        Ok(1000.0 * Tree::of(self.server.child.id()).cpu()?.as_secs_f64())
+    }
+
     fn turn(&mut self, runtime: &Runtime, length: Duration) -> Result<Figures> {
-        let cpu_before = self.server.cpu_ms()?;
+        let cpu_before = self.cpu_ms()?;
         let begin = Instant::now();
         let mut answers = 0;
         runtime.block_on(async {
@@ -300,7 +300,7 @@ impl Side {
         })?;
         let answers = f64::from(answers);
         let rate = answers / begin.elapsed().as_secs_f64();
-        Ok(Figures { rate, cpu_ms: (self.server.cpu_ms()? - cpu_before) / answers })
+        Ok(Figures { rate, cpu_ms: (self.cpu_ms()? - cpu_before) / answers })
     }
 }
 
@@ -318,9 +318,9 @@ fn ours(executable: &Path, store: &str, contest: &Contest) -> Result<(Side, Vec<
     let (mut callers, mut tokens) = (Vec::new(), Vec::new());
     for email in addresses()? {
         let account = json!({ "email": email, "password": PASSWORD, "name": "Ann" });
-        server.call("POST", "/auth/register", NO_HEADER, account)?;
+        call(&server, "POST", "/auth/register", NO_HEADER, account)?;
         let login = json!({ "email": email, "password": PASSWORD });
-        let tokens_of = server.call("POST", "/auth/login", NO_HEADER, login)?.body;
+        let tokens_of = call(&server, "POST", "/auth/login", NO_HEADER, login)?.body;
         let token = |name: &str| {
             Ok::<_, anyhow::Error>(tokens_of[name].as_str().context("no token")?.to_owned())
         };
@@ -354,7 +354,7 @@ fn theirs(folder: &Path, database: &str, contest: &Contest) -> Result<Side> {
     let mut cookies = String::new();
     for email in addresses()? {
         let account = json!({ "email": email, "password": PASSWORD, "name": "Ann" });
-        cookies = server.call("POST", "/api/auth/sign-up/email", NO_HEADER, account)?.cookies;
+        cookies = call(&server, "POST", "/api/auth/sign-up/email", NO_HEADER, account)?.cookies;
         let header = format!("Cookie: {cookies}");
         callers.push(Caller::check(&server, "/api/auth/get-session", &header, r#""session":{"#));
     }
@@ -367,7 +367,7 @@ fn theirs(folder: &Path, database: &str, contest: &Contest) -> Result<Side> {
 fn is_written(server: &Server, cookies: &str) -> Result<bool> {
     let expiry = |query: &str| {
         let path = format!("/api/auth/get-session{query}");
-        let answer = server.call("GET", &path, ["Cookie", cookies], Value::Null)?.body;
+        let answer = call(&server, "GET", &path, ["Cookie", cookies], Value::Null)?.body;
         Ok::<_, anyhow::Error>(
             answer["session"]["expiresAt"].as_str().context("no session")?.to_owned(),
         )
@@ -399,30 +399,6 @@ fn install(folder: &Path) -> Result<()> {
         npm.current_dir(folder).status().context("npm does not start: is it installed?")?;
     ensure!(status.success(), "npm ci failed in {}", folder.display());
     Ok(())
-}
-
-/// Figures of all rounds: the median of them, the least and the most.
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(rounds: &[(Figures, Figures)], figure: impl Fn(&(Figures, Figures)) -> f64) -> Self {
-        let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        let median = figures[figures.len() / 2];
-        Self { median, least: figures[0], most: figures[figures.len() - 1] }
-    }
-}
-
-impl Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = f.precision().unwrap_or(0);
-        let Self { median, least, most } = self;
-        write!(f, "{median:.digits$} ({least:.digits$} to {most:.digits$})")
-    }
 }
 
 struct Program {
@@ -479,23 +455,24 @@ impl Program {
             }
         }
         for token in tokens {
-            ours.server.call("DELETE", "/auth/me", ["Authorization", &token], Value::Null)?;
+            call(&ours.server, "DELETE", "/auth/me", ["Authorization", &token], Value::Null)?;
         }
         Ok(row(contest, &rounds))
     }
 }
 
 fn row(contest: &Contest, rounds: &[(Figures, Figures)]) -> (String, bool) {
-    let ratio = Spread::of(rounds, |(ours, theirs)| ours.rate / theirs.rate);
+    let of = |figure: fn(&(Figures, Figures)) -> f64| Spread::of(rounds.iter().map(figure));
+    let ratio = of(|(ours, theirs)| ours.rate / theirs.rate);
     let reached = contest.bar.is_none_or(|bar| ratio.median >= bar);
     let bar = contest.bar.map_or(String::new(), |bar| bar.to_string());
     let row = format!(
         "| {} | {} | {:.3} | {} | {:.3} | {ratio:.2} | {bar}{} |",
         contest.what,
-        Spread::of(rounds, |(ours, _)| ours.rate),
-        Spread::of(rounds, |(ours, _)| ours.cpu_ms).median,
-        Spread::of(rounds, |(_, theirs)| theirs.rate),
-        Spread::of(rounds, |(_, theirs)| theirs.cpu_ms).median,
+        of(|(ours, _)| ours.rate),
+        of(|(ours, _)| ours.cpu_ms).median,
+        of(|(_, theirs)| theirs.rate),
+        of(|(_, theirs)| theirs.cpu_ms).median,
         if reached { "" } else { " MISSED" },
     );
     (row, reached)

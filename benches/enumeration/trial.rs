@@ -13,9 +13,9 @@ use tokio::runtime::Runtime;
 use crate::accounts::{Accounts, address};
 use crate::client::Client;
 use crate::cpu::Cpu;
-use crate::example_server::Server;
 use crate::request::request;
 use crate::states::{Call, Group, Measured};
+use benches::example_server::Server;
 
 /// How often each state is asked about, at most, before a new server over a new database goes on: so the cap of
 /// 10,000 mails an hour for everyone together, which would make all addresses alike, is never reached.

@@ -1,7 +1,9 @@
-use std::collections::TryReserveError;
+use std::io;
 
 use argon2::Block;
 use zeroize::Zeroize;
+
+use super::huge_pages::Blocks;
 
 /// The memory that one thread hashes in, kept from job to job.
 ///
@@ -12,9 +14,9 @@ use zeroize::Zeroize;
 /// `argon2` does not wipe it. So:
 /// - between two jobs the arena holds what the last of them wrote and nothing older;
 /// - an idle arena is all zero ([`Arena::wipe`], called when no job waits);
-/// - memory is wiped before it goes back to the allocator.
+/// - memory is wiped before it goes back to the system.
 pub(super) struct Arena {
-    blocks: Vec<Block>,
+    blocks: Blocks,
     /// How many blocks outlive a job.
     kept: usize,
     /// The job under way wrote to none but this many first blocks.
@@ -26,35 +28,33 @@ pub(super) struct Arena {
 impl Arena {
     /// An arena that keeps `kept` blocks (1 KiB each) between jobs; none is allocated yet.
     pub(super) const fn new(kept: usize) -> Self {
-        Self { blocks: Vec::new(), kept, touched: 0, dirty: 0 }
+        Self { blocks: Blocks::NONE, kept, touched: 0, dirty: 0 }
     }
 
     /// The first `count` blocks, holding whatever earlier work left. More than are kept between jobs
-    /// are allocated for this job only.
-    pub(super) fn blocks(&mut self, count: usize) -> Result<&mut [Block], TryReserveError> {
-        if self.blocks.len() < count {
+    /// are mapped for this job only.
+    pub(super) fn blocks(&mut self, count: usize) -> io::Result<&mut [Block]> {
+        if self.blocks.count() < count {
             self.grow(count.max(self.kept))?;
         }
         self.touched = self.touched.max(count);
         self.dirty = self.dirty.max(count);
-        Ok(&mut self.blocks[..count])
+        Ok(&mut self.blocks.as_mut_slice()[..count])
     }
 
-    fn grow(&mut self, count: usize) -> Result<(), TryReserveError> {
+    fn grow(&mut self, count: usize) -> io::Result<()> {
         // Freed first: the two are never held at once.
         self.free();
-        self.blocks.try_reserve_exact(count)?;
-        self.blocks.resize(count, Block::new());
+        self.blocks = Blocks::zeroed(count)?;
         Ok(())
     }
 
     /// To be called after each job: forgets what older jobs wrote, and gives back what is not kept.
     pub(super) fn end_job(&mut self) {
-        if self.blocks.len() > self.kept {
-            // Not shrunk in place: the allocator would copy blocks of this alignment to do so.
+        if self.blocks.count() > self.kept {
             self.free();
         }
-        self.blocks[self.touched..self.dirty].iter_mut().zeroize();
+        self.blocks.as_mut_slice()[self.touched..self.dirty].iter_mut().zeroize();
         self.dirty = self.touched;
         self.touched = 0;
     }
@@ -65,14 +65,14 @@ impl Arena {
 
     /// Writes zero over all that jobs have written.
     pub(super) fn wipe(&mut self) {
-        self.blocks[..self.dirty].iter_mut().zeroize();
+        self.blocks.as_mut_slice()[..self.dirty].iter_mut().zeroize();
         self.dirty = 0;
         self.touched = 0;
     }
 
     fn free(&mut self) {
         self.wipe();
-        self.blocks = Vec::new();
+        self.blocks = Blocks::NONE;
     }
 }
 
@@ -84,11 +84,11 @@ impl Drop for Arena {
 
 #[cfg(test)]
 impl Arena {
-    pub(super) fn allocated(&self) -> usize {
-        self.blocks.capacity()
+    pub(super) const fn allocated(&self) -> usize {
+        self.blocks.count()
     }
 
-    pub(super) fn is_zero(&self) -> bool {
+    pub(super) fn is_zero(&mut self) -> bool {
         self.nonzero_blocks() == 0
     }
 
@@ -96,9 +96,9 @@ impl Arena {
         self.dirty
     }
 
-    fn nonzero_blocks(&self) -> usize {
-        let is_nonzero = |block: &&Block| block.as_ref().iter().any(|word| *word != 0);
-        self.blocks.iter().filter(is_nonzero).count()
+    fn nonzero_blocks(&mut self) -> usize {
+        let is_nonzero = |block: &&mut Block| block.as_ref().iter().any(|word| *word != 0);
+        self.blocks.as_mut_slice().iter_mut().filter(is_nonzero).count()
     }
 
     pub(super) fn scribble(&mut self, count: usize) {

@@ -1,5 +1,5 @@
-use std::collections::TryReserveError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +77,9 @@ const WRAP: &str = "password_hasher.wrap";
 /// | scrypt of N = 2^16, 2^17, r = 8, p = 1 | 165, 340 |
 ///
 /// What was hashed is wiped from a thread's memory as soon as no job waits for that thread; while jobs
-/// wait, each overwrites what the one before it left.
+/// wait, each overwrites what the one before it left. That memory is on huge pages where Linux gives them
+/// (`/sys/kernel/mm/transparent_hugepage/enabled` is `madvise` or `always`), rounded up to 2 MiB a thread, and
+/// left out of core dumps.
 ///
 /// Dropped, it stops its threads and does not wait for them; who still waits for a hash is answered
 /// [`PortErrorKind::Unavailable`].
@@ -487,7 +489,7 @@ fn blocks<'arena>(
     arena.blocks(params.block_count()).map_err(no_memory(operation))
 }
 
-fn no_memory(operation: &'static str) -> impl FnOnce(TryReserveError) -> PortError {
+fn no_memory(operation: &'static str) -> impl FnOnce(io::Error) -> PortError {
     move |error| PortError::new(PortErrorKind::Unavailable, operation).caused_by(error)
 }
 

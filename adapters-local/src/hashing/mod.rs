@@ -2,6 +2,7 @@
 
 mod arena;
 mod argon2id;
+mod huge_pages;
 mod instant;
 mod pace;
 mod pepper;

@@ -16,8 +16,11 @@ use super::arena::Arena;
 /// Threads of its own, since hashing on an async worker stalls every other request, and a runtime's
 /// blocking threads are many and short of memory to keep. Needs no runtime: whoever polls, waits.
 ///
+/// Fair: first come, first served. A job whose caller has gone before its turn is never begun.
+///
 /// Dropped, it stops: jobs under way end, jobs that wait are answered [`JobError::Stopped`], and
-/// nobody waits for either.
+/// nobody waits for either. Whoever still uses it holds it, so a server that answers its last requests
+/// before it ends loses none.
 pub(super) struct ArenaPool(Arc<Shared>);
 
 struct Shared {

@@ -21,7 +21,7 @@ const MOST_WAITING: usize = 1 << 20;
 
 /// What an [`Argon2idHasher`](crate::Argon2idHasher) costs. Checked once, when it is built.
 ///
-/// It holds `threads` x `memory_kib`, from each thread's first hash on, plus what [`Argon2Ceilings`] and
+/// It holds `threads` x `memory_kib` (in steps of 2 MiB), from each thread's first hash on, plus what [`Argon2Ceilings`] and
 /// [`ImportCeilings`] let a dearer stored hash take while that one is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-use std::collections::TryReserveError;
+use std::io;
 
 use auth_domain::PasswordHash;
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
@@ -123,7 +123,7 @@ impl StoredFirebaseScrypt {
         &self,
         arena: &mut Arena,
         typed: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, TryReserveError> {
+    ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         // Firebase derives 64 bytes and encrypts with the first 32. The first do not depend on the rest.
         let mut key = Zeroizing::new([0; 32]);
         scrypt(arena, self.costs, &self.salt, typed, &mut *key)?;

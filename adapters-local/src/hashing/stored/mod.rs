@@ -11,8 +11,8 @@ mod scrypt;
 mod sha256;
 mod wrapped;
 
-use std::collections::TryReserveError;
 use std::fmt;
+use std::io;
 
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -207,7 +207,7 @@ impl Imported {
     }
 
     /// Whether this is the hash of the bytes `typed`, in a time that does not tell how much of it fits.
-    pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> Result<bool, TryReserveError> {
+    pub(super) fn fits(&self, arena: &mut Arena, typed: &[u8]) -> io::Result<bool> {
         let derived = self.derived(arena, typed)?;
         Ok(derived.is_some_and(|derived| derived.ct_eq(self.digest()).into()))
     }
@@ -218,7 +218,7 @@ impl Imported {
         &self,
         arena: &mut Arena,
         typed: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, TryReserveError> {
+    ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         Ok(match self {
             Self::Bcrypt(stored) => stored.derived(typed),
             Self::FirebaseScrypt(stored) => stored.derived(arena, typed)?,

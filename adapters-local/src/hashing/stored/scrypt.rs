@@ -1,4 +1,4 @@
-use std::collections::TryReserveError;
+use std::io;
 use std::num::NonZeroU32;
 
 use argon2::Block;
@@ -87,7 +87,7 @@ impl StoredScrypt {
         &self,
         arena: &mut Arena,
         typed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, TryReserveError> {
+    ) -> io::Result<Zeroizing<Vec<u8>>> {
         let mut key = Zeroizing::new(vec![0; self.output.len()]);
         scrypt(arena, self.costs, &self.salt, typed, &mut key)?;
         Ok(key)
@@ -109,7 +109,7 @@ pub(super) fn scrypt(
     salt: &[u8],
     typed: &[u8],
     key: &mut [u8],
-) -> Result<(), TryReserveError> {
+) -> io::Result<()> {
     let ScryptCosts { log_n, r, p } = costs;
     let lane_words = 2 * r as usize;
     let v = arena.blocks((lane_words << log_n).div_ceil(WORDS_IN_BLOCK))?;

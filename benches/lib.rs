@@ -1,0 +1,7 @@
+//! What the programs of this folder share: a load generator, a look at processes, the example server.
+
+pub mod example_server;
+pub mod load;
+pub mod plot;
+pub mod process;
+pub mod statistics;
