@@ -10,20 +10,19 @@
 #![expect(clippy::print_stdout, reason = "a program that reports figures")]
 
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use adapters_local::{Argon2idHasher, Argon2idSettings, OsEntropy};
+use adapters_local::Argon2idSettings;
 use anyhow::{Context, Result, bail, ensure};
 use argon2::{Algorithm, Argon2, Params, Version};
-use auth_domain::Password;
-use auth_domain::ports::{PasswordHasher, Reservation};
+use benches::bare_pool;
+use benches::process::Tree;
+use benches::statistics::median;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 const CALLERS: usize = 64;
-const PASSWORD: &str = "correct horse battery staple";
 const VARIANTS: [&str; 2] = ["fresh", "pool"];
 /// Asks for one run in this process: `--run VARIANT SECONDS`.
 const RUN: &str = "--run";
@@ -99,11 +98,7 @@ impl Figures {
     }
 
     fn median(runs: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| {
-            let mut figures: Vec<f64> = runs.iter().map(figure).collect();
-            figures.sort_by(f64::total_cmp);
-            figures[figures.len() / 2]
-        };
+        let of = |figure: fn(&Self) -> f64| median(runs.iter().map(figure));
         Self {
             hashes_per_second: of(|run| run.hashes_per_second),
             cpu_ms_per_hash: of(|run| run.cpu_ms_per_hash),
@@ -119,7 +114,7 @@ fn run(variant: &str, seconds: u64) -> Result<()> {
     let until = begun + Duration::from_secs(seconds);
     let hashes = match variant {
         "fresh" => runtime.block_on(fresh(until))?,
-        "pool" => runtime.block_on(pool(until))?,
+        "pool" => runtime.block_on(bare_pool::hash_until(CALLERS, until))?,
         _ => bail!("no such variant"),
     };
     let elapsed = begun.elapsed().as_secs_f64();
@@ -142,7 +137,7 @@ async fn fresh(until: Instant) -> Result<u32> {
             Ok(hashes)
         });
     }
-    sum(callers).await
+    bare_pool::sum(callers).await
 }
 
 fn hash_in_fresh_memory() -> Result<[u8; 32]> {
@@ -150,56 +145,15 @@ fn hash_in_fresh_memory() -> Result<[u8; 32]> {
     let params = Params::new(memory_kib, passes, lanes, Some(32))?;
     let mut output = [0; 32];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
-        PASSWORD.as_bytes(),
+        bare_pool::PASSWORD.as_bytes(),
         &[7; 16],
         &mut output,
     )?;
     Ok(output)
 }
 
-async fn pool(until: Instant) -> Result<u32> {
-    let mut settings = Argon2idSettings::default();
-    // All callers wait in the queue, as they do in the queue of the runtime's blocking threads.
-    settings.queue = CALLERS;
-    let hasher = Arc::new(Argon2idHasher::new(settings, Arc::new(OsEntropy::new()))?);
-    let password = Password::new(PASSWORD)?;
-    let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
-        let (hasher, password) = (Arc::clone(&hasher), password.clone());
-        callers.spawn(async move {
-            let mut hashes = 0;
-            while Instant::now() < until {
-                let Reservation::Slot(slot) = hasher.reserve()? else {
-                    bail!("the queue has a place for every caller");
-                };
-                slot.hash(password.clone()).await?;
-                hashes += 1;
-            }
-            Ok(hashes)
-        });
-    }
-    sum(callers).await
-}
-
-async fn sum(mut callers: JoinSet<Result<u32>>) -> Result<u32> {
-    let mut hashes = 0;
-    while let Some(caller) = callers.join_next().await {
-        hashes += caller??;
-    }
-    Ok(hashes)
-}
-
-/// User and system time of this process so far (proc_pid_stat(5), fields 14 and 15, in units of 10 ms).
 fn cpu_ms() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let (_, after_name) = stat.rsplit_once(')').context("/proc/self/stat")?;
-    let ticks = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<f64>)
-        .sum::<Result<f64, _>>()?;
-    Ok(ticks * 10.0)
+    Ok(1000.0 * Tree::of(std::process::id()).cpu()?.as_secs_f64())
 }
 
 /// The most memory that this process ever held (proc_pid_status(5), `VmHWM`, in KiB).

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use benches::example_server::{self, Server};
-use benches::load::{Load, Loop, Requests, Sample, Samples, once, run};
+use benches::load::{Load, Loop, Requests, Samples, once, run};
 use benches::plot::{Line, Panel, draw};
 use benches::process::Tree;
 use clap::Parser;

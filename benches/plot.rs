@@ -1,11 +1,11 @@
-//! Lines over time, as SVG.
+//! Lines over time, and bars side by side, as SVG.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::{
-    BLACK, ChartBuilder, IntoDrawingArea, LineSeries, Palette, Palette99, PathElement, SVGBackend,
-    WHITE,
+    BLACK, ChartBuilder, IntoDrawingArea, LineSeries, Palette, Palette99, PathElement, Rectangle,
+    SVGBackend, Text, WHITE,
 };
 use plotters::style::Color as _;
 
@@ -82,6 +82,33 @@ pub fn draw(path: &Path, panels: &[Panel]) -> Result<()> {
     root.present().map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
+const HEIGHT_OF_A_BAR: u32 = 22;
+const WIDTH_OF_NAMES: f64 = 0.35;
+
+/// Draws one bar for each name, the longest as wide as the drawing lets it.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn draw_bars(path: &Path, title: &str, bars: &[(String, f64)]) -> Result<()> {
+    let rows = u32::try_from(bars.len())?;
+    let root = SVGBackend::new(path, (WIDTH, HEIGHT_OF_A_BAR * (rows + 2))).into_drawing_area();
+    root.fill(&WHITE).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    root.draw(&Text::new(title.to_owned(), (8, 6), ("sans-serif", 16)))?;
+    let names = f64::from(WIDTH) * WIDTH_OF_NAMES;
+    // The rest, but for the figure behind the longest.
+    let widest = f64::from(WIDTH) - names - 90.0;
+    let most = bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
+    for (row, (name, value)) in (1..).zip(bars) {
+        let top = (row * HEIGHT_OF_A_BAR + 8).cast_signed();
+        let (left, right) = (names as i32, (names + widest * value / most) as i32);
+        let color = Palette99::pick(usize::from(row > 2)).filled();
+        root.draw(&Text::new(name.clone(), (8, top), ("sans-serif", 13)))?;
+        root.draw(&Rectangle::new([(left, top), (right, top + 15)], color))?;
+        root.draw(&Text::new(format!("{value:.1}"), (right + 6, top), ("sans-serif", 13)))?;
+    }
+    root.present().map_err(|error| anyhow!("{}: {error}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +125,25 @@ mod tests {
         for said in ["answers a second", "logins", "refusals", "<polyline"] {
             assert!(text.contains(said), "{said}");
         }
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_figure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bars.svg");
+        draw_bars(&path, "logins", &[("ours".to_owned(), 70.0), ("theirs".to_owned(), 35.0)])
+            .unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let widths: Vec<f64> = text
+            .lines()
+            .filter(|line| line.starts_with("<rect") && line.contains(r#"height="15""#))
+            .map(|line| {
+                line.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+            })
+            .collect();
+        assert_eq!(widths.len(), 2, "{text}");
+        assert!((widths[0] / widths[1] - 2.0).abs() < 0.02, "{widths:?}");
+        assert!(text.contains("theirs") && text.contains("35.0"));
     }
 
     #[test]

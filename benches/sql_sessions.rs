@@ -367,7 +367,7 @@ fn theirs(folder: &Path, database: &str, contest: &Contest) -> Result<Side> {
 fn is_written(server: &Server, cookies: &str) -> Result<bool> {
     let expiry = |query: &str| {
         let path = format!("/api/auth/get-session{query}");
-        let answer = call(&server, "GET", &path, ["Cookie", cookies], Value::Null)?.body;
+        let answer = call(server, "GET", &path, ["Cookie", cookies], Value::Null)?.body;
         Ok::<_, anyhow::Error>(
             answer["session"]["expiresAt"].as_str().context("no session")?.to_owned(),
         )

@@ -25,6 +25,11 @@ impl Spread {
     }
 }
 
+/// The median of some figures.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    Spread::of(figures).median
+}
+
 impl Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(0);
