@@ -49,13 +49,6 @@ struct Candidate {
     took: Duration,
 }
 
-impl Candidate {
-    /// What an attacker has to move for each guess.
-    const fn traffic(self) -> u64 {
-        self.passes as u64 * self.memory_kib as u64
-    }
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -157,8 +150,9 @@ async fn measure(passes: u32, memory_kib: u32, threads: usize, hashes: usize) ->
 }
 
 fn propose(fitting: &[Candidate], threads: usize) -> Result<()> {
-    // Memory is what hardware of attackers has least of; passes are to be had by waiting.
-    let best = fitting.iter().max_by_key(|candidate| (candidate.traffic(), candidate.memory_kib));
+    // As RFC 9106 section 4 chooses: the most memory, which is what an attacker's hardware has least of, then
+    // passes.
+    let best = fitting.iter().max_by_key(|candidate| (candidate.memory_kib, candidate.passes));
     let Some(Candidate { passes, memory_kib, .. }) = best else {
         bail!("no parameters at or above OWASP's floor fit: allow more time or memory");
     };

@@ -8,9 +8,13 @@
 //! give is plain memory, and nothing but time is lost.
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::ops::Range;
 
 use argon2::Block;
-use memmap2::{Advice, MmapMut};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::MmapMut;
 
 /// Bytes of a huge page of `x86_64` and of `aarch64` with base pages of 4 KiB.
 const HUGE_PAGE: usize = 2 << 20;
@@ -32,15 +36,15 @@ impl Blocks {
     pub(super) fn zeroed(count: usize) -> io::Result<Self> {
         let too_many = || io::Error::from(io::ErrorKind::OutOfMemory);
         let bytes = count.checked_mul(size_of::<Block>()).ok_or_else(too_many)?;
-        if bytes < HUGE_PAGE {
-            return Ok(Self { map: Some(MmapMut::map_anon(bytes)?), offset: 0, count });
-        }
+        let huge = bytes >= HUGE_PAGE;
+        let alignment = if huge { HUGE_PAGE } else { align_of::<Block>() };
         // One more than is needed: not every kernel aligns what it maps, and what is never written is no
         // memory but addresses.
-        let whole_pages = bytes.checked_next_multiple_of(HUGE_PAGE).ok_or_else(too_many)?;
-        let map = MmapMut::map_anon(whole_pages.checked_add(HUGE_PAGE).ok_or_else(too_many)?)?;
-        let offset = map.as_ptr().align_offset(HUGE_PAGE);
-        advise(&map, offset, whole_pages);
+        let whole = bytes.checked_next_multiple_of(alignment).ok_or_else(too_many)?;
+        let map = MmapMut::map_anon(whole.checked_add(alignment).ok_or_else(too_many)?)?;
+        let offset = map.as_ptr().align_offset(alignment);
+        #[cfg(target_os = "linux")]
+        advise(&map, huge.then_some(offset..offset + whole));
         Ok(Self { map: Some(map), offset, count })
     }
 
@@ -65,8 +69,11 @@ impl Blocks {
 }
 
 /// A system that will not is no error: the memory is as good without.
-fn advise(map: &MmapMut, offset: usize, bytes: usize) {
-    let _plain_memory = map.advise_range(Advice::HugePage, offset, bytes);
+#[cfg(target_os = "linux")]
+fn advise(map: &MmapMut, huge_pages: Option<Range<usize>>) {
+    if let Some(range) = huge_pages {
+        let _plain_memory = map.advise_range(Advice::HugePage, range.start, range.len());
+    }
     // What a password leaves here has no business in a core dump.
     let _dumped = map.advise(Advice::DontDump);
 }
