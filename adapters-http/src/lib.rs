@@ -196,12 +196,15 @@ pub fn unavailable(options: HttpOptions) -> Router {
 fn layered(router: Router, options: &HttpOptions) -> Router {
     let (messages, locale) = (options.messages.clone(), options.default_locale);
     let panicked = move |_| Problem::of(&problem::INTERNAL_ERROR).in_language(&messages, locale);
-    router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(options.allowed_origins.layer())
-        .layer(unless_said(header::CACHE_CONTROL, "no-store"))
-        .layer(unless_said(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(from_fn(request_span::numbered))
+    // Outermost first. As one layer, since axum boxes each layer and clones all that it is around, for each
+    // request.
+    router.layer((
+        from_fn(request_span::numbered),
+        unless_said(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        unless_said(header::CACHE_CONTROL, "no-store"),
+        options.allowed_origins.layer(),
+        CatchPanicLayer::custom(panicked),
+    ))
 }
 
 fn unless_said(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
