@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -51,7 +52,7 @@ impl Email {
         if text.len() > MAX_INPUT_BYTES {
             return Err(EmailError::TooLong);
         }
-        let normalized: String = text.trim_matches(is_blank).nfc().collect();
+        let normalized = composed(text.trim_matches(is_blank));
         let (local, domain) = normalized.split_once('@').ok_or(EmailError::Malformed)?;
         let local = canonical_local(local)?;
         let domain = canonical_domain(domain)?;
@@ -127,6 +128,11 @@ fn is_blank(c: char) -> bool {
     c == '\t' || c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// NFC. ASCII is composed already, and is what nearly every address of a token is.
+fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { text.into() } else { text.nfc().collect() }
+}
+
 fn canonical_local(local: &str) -> Result<String, EmailError> {
     if local.len() > MAX_LOCAL_BYTES {
         return Err(EmailError::TooLong);
@@ -134,7 +140,7 @@ fn canonical_local(local: &str) -> Result<String, EmailError> {
     let well_formed =
         local.chars().all(|c| c == '.' || is_atom_character(c)) && local.contains(|c| c != '.');
     // Composed again: some letters have a composed form in lower case only.
-    let canonical = local.to_ascii_lowercase().nfc().collect();
+    let canonical = composed(&local.to_ascii_lowercase()).into_owned();
     if well_formed { Ok(canonical) } else { Err(EmailError::Malformed) }
 }
 

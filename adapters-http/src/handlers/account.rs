@@ -9,19 +9,15 @@ use crate::language;
 use crate::problem::Problem;
 
 #[derive(Serialize)]
-pub(super) struct Account {
+pub(super) struct Account<'a> {
     user_id: String,
-    email: String,
-    name: String,
+    email: &'a str,
+    name: &'a str,
 }
 
-impl Account {
-    pub(super) fn new(user_id: UserId, email: &Email, name: &DisplayName) -> Self {
-        Self {
-            user_id: user_id.to_string(),
-            email: email.as_str().to_owned(),
-            name: name.as_str().to_owned(),
-        }
+impl<'a> Account<'a> {
+    pub(super) fn new(user_id: UserId, email: &'a Email, name: &'a DisplayName) -> Self {
+        Self { user_id: user_id.to_string(), email: email.as_str(), name: name.as_str() }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::problem::{self, Problem};
 #[derive(Serialize)]
 struct LoggedIn<'a> {
     #[serde(flatten)]
-    account: Account,
+    account: Account<'a>,
     #[serde(flatten)]
     tokens: Tokens<'a>,
     device_token: &'a str,
