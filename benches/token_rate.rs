@@ -1,13 +1,14 @@
-//! Checking tokens here and by npm `fast-jwt` without its cache, side by side in one run:
-//! `cargo run --release -p benches --bin token_rate [ROUNDS]`. Needs node and npm.
+//! Checking tokens here, by npm `fast-jwt` without its cache, by npm `jose` and by PyJWT, side by side in one
+//! run: `cargo run --release -p benches --bin token_rate [ROUNDS]`. Needs node and npm; PyJWT is left out where
+//! there is no python3 with venv.
 //!
-//! The same tokens on both sides, one thread each, one side at work at a time and in turns, so that
-//! whatever else the machine does meets both. Fails if a median ratio is below its bar.
+//! The same tokens on all sides, one thread each, one side at work at a time and in turns, so that
+//! whatever else the machine does meets all. Fails if a median ratio to `fast-jwt` is below its bar.
 #![expect(clippy::print_stdout, reason = "a program that talks to who started it")]
 
 use std::hint::black_box;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,17 +26,20 @@ use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value, json};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+/// A peer, and its folder here.
+const FAST_JWT: &str = "fast-jwt";
 /// How long one side works in a round, before the other has its turn.
 const TURN: Duration = Duration::from_millis(500);
 
 type Verify = Box<dyn Fn(&str, Timestamp) -> bool>;
 
-/// One algorithm: our way to check its token, and how many times faster than theirs it must be.
+/// One algorithm: our way to check its token, and how many times faster than that of
+/// `fast-jwt` it must be.
 struct Contest {
     algorithm: &'static str,
     bar: f64,
     token: String,
-    /// What the peer checks with.
+    /// What the peers check with.
     key: String,
     verify: Verify,
 }
@@ -60,24 +64,57 @@ impl Contest {
     }
 }
 
+/// Another library, in a process of its own.
 struct Peer {
+    name: &'static str,
+    /// Whether it must be so many times slower than we.
+    has_bar: bool,
     child: Child,
     asked: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 impl Peer {
-    fn start(contests: &[Contest]) -> Result<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fast-jwt");
-        install(&folder)?;
-        let mut node = Command::new("node");
-        node.arg("verify.mjs").current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = node.spawn().context("node does not start")?;
-        let asked = child.stdin.take().context("no pipe to node")?;
-        let answers = BufReader::new(child.stdout.take().context("no pipe from node")?);
-        let mut peer = Self { child, asked, answers };
+    fn start(name: &'static str, mut program: Command, contests: &[Contest]) -> Result<Self> {
+        program.current_dir(folder(name)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = program.spawn().with_context(|| format!("{name} does not start"))?;
+        let asked = child.stdin.take().context("no pipe to the peer")?;
+        let answers = BufReader::new(child.stdout.take().context("no pipe from the peer")?);
+        let mut peer = Self { name, has_bar: name == FAST_JWT, child, asked, answers };
         peer.ask(&contests.iter().map(Contest::question).collect::<Result<_>>()?)?;
         Ok(peer)
+    }
+
+    fn on_node(name: &'static str, contests: &[Contest]) -> Result<Self> {
+        // What the lock file names, no more and no less.
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--silent", "--no-fund", "--no-audit", "--ignore-scripts"]);
+        let status = npm.current_dir(folder(name)).status();
+        let status = status.context("npm does not start: is it installed?")?;
+        ensure!(status.success(), "npm ci failed for {name}");
+        let mut node = Command::new("node");
+        node.arg("verify.mjs");
+        Self::start(name, node, contests)
+    }
+
+    /// `None` where there is no python3 that can make a virtual environment.
+    fn on_python(name: &'static str, contests: &[Contest]) -> Result<Option<Self>> {
+        let environment = folder(name).join("venv");
+        if !environment.join("bin/pip").exists() {
+            let mut venv = Command::new("python3");
+            let made = venv.args(["-m", "venv"]).arg(&environment).status();
+            if !made.is_ok_and(|status| status.success()) {
+                println!("{name} is left out: no python3 with venv here\n");
+                return Ok(None);
+            }
+        }
+        let mut pip = Command::new(environment.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]);
+        let status = pip.current_dir(folder(name)).status().context("pip does not start")?;
+        ensure!(status.success(), "pip install failed for {name}");
+        let mut python = Command::new(environment.join("bin/python"));
+        python.arg("verify.py");
+        Self::start(name, python, contests).map(Some)
     }
 
     fn ask(&mut self, question: &Value) -> Result<()> {
@@ -85,12 +122,13 @@ impl Peer {
     }
 
     /// Microseconds for one check there.
-    fn theirs(&mut self, algorithm: &str, times: u32) -> Result<f64> {
+    fn takes(&mut self, algorithm: &str, times: u32) -> Result<f64> {
         self.ask(&json!({ "algorithm": algorithm, "times": times }))?;
         let mut line = String::new();
-        ensure!(self.answers.read_line(&mut line)? > 0, "node ended; its error is above");
+        let length = self.answers.read_line(&mut line)?;
+        ensure!(length > 0, "{} ended; its error is above", self.name);
         let answer: Value = serde_json::from_str(&line)?;
-        let nanoseconds = answer["nanoseconds"].as_f64().context("node answers no figure")?;
+        let nanoseconds = answer["nanoseconds"].as_f64().context("a peer answers no figure")?;
         Ok(nanoseconds / 1e3 / f64::from(times))
     }
 }
@@ -102,14 +140,8 @@ impl Drop for Peer {
     }
 }
 
-/// What the lock file names, no more and no less.
-fn install(folder: &Path) -> Result<()> {
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--silent", "--no-fund", "--no-audit", "--ignore-scripts"]);
-    let status =
-        npm.current_dir(folder).status().context("npm does not start: is it installed?")?;
-    ensure!(status.success(), "npm ci failed in {}", folder.display());
-    Ok(())
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 fn claims() -> Result<Claims> {
@@ -146,7 +178,7 @@ fn eddsa() -> Result<Contest> {
     })
 }
 
-/// The key of a JWK as RFC 8410 section 4 writes it, which is all that fast-jwt reads.
+/// The key of a JWK as RFC 8410 section 4 writes it, which is what all of them read.
 fn ed25519_pem(jwk: &str) -> Result<String> {
     let jwk: Value = serde_json::from_str(jwk)?;
     let x = Base64UrlUnpadded::decode_vec(jwk["x"].as_str().context("a JWK has an x")?)?;
@@ -176,33 +208,62 @@ fn turn(microseconds: f64) -> u32 {
     (TURN.as_secs_f64() * 1e6 / microseconds).ceil() as u32
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+fn median(figures: &[f64]) -> f64 {
+    let mut figures = figures.to_vec();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
 
-/// Whether the median ratio of all rounds reaches the bar.
-fn run(contest: &Contest, peer: &mut Peer, rounds: usize) -> Result<bool> {
-    let Contest { algorithm, bar, token, .. } = contest;
-    println!("{algorithm}, a token of {} bytes; microseconds a check:", token.len());
-    // The first turns warm both up, which V8 needs more than we.
-    let (mut ours, mut theirs) = (contest.ours(1_000), peer.theirs(algorithm, 5_000)?);
-    let mut figures = Vec::new();
-    for round in 1..=rounds {
-        ours = contest.ours(turn(ours));
-        theirs = peer.theirs(algorithm, turn(theirs))?;
-        println!("  {round}: ours {ours:.2}, fast-jwt {theirs:.2}, ratio {:.2}", theirs / ours);
-        figures.push((ours, theirs));
+/// What a side took in each round, and how much that is of ours in the same round.
+#[derive(Default)]
+struct Figures {
+    microseconds: Vec<f64>,
+    ratios: Vec<f64>,
+}
+
+impl Figures {
+    fn add(&mut self, microseconds: f64, ours: f64) {
+        self.microseconds.push(microseconds);
+        self.ratios.push(microseconds / ours);
     }
-    let of = |figure: fn(&(f64, f64)) -> f64| median(figures.iter().map(figure).collect());
-    let ratio = of(|(ours, theirs)| theirs / ours);
-    let reached = ratio >= *bar;
-    let verdict = if reached { "reached" } else { "MISSED" };
-    println!(
-        "  medians: ours {:.2}, fast-jwt {:.2}, ratio {ratio:.2}; at least {bar}: {verdict}",
-        of(|(ours, _)| *ours),
-        of(|(_, theirs)| *theirs),
-    );
+
+    fn row(&self) -> String {
+        let least = self.ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self.ratios.iter().copied().fold(0.0, f64::max);
+        let (microseconds, ratio) = (median(&self.microseconds), median(&self.ratios));
+        format!("{microseconds:.2} | {ratio:.2} ({least:.2} to {most:.2})")
+    }
+}
+
+/// Whether the median ratio of all rounds reaches the bar.
+fn run(contest: &Contest, peers: &mut [Peer], rounds: usize) -> Result<bool> {
+    let Contest { algorithm, bar, token, .. } = contest;
+    println!("{algorithm}, a token of {} bytes; microseconds a check, medians:\n", token.len());
+    // The first turns warm all up, which V8 needs more than we.
+    let mut ours = contest.ours(1_000);
+    let warm = |peer: &mut Peer| peer.takes(algorithm, 5_000);
+    let mut theirs = peers.iter_mut().map(warm).collect::<Result<Vec<_>>>()?;
+    let mut here = Figures::default();
+    let mut there: Vec<_> = peers.iter().map(|_| Figures::default()).collect();
+    for _ in 0..rounds {
+        ours = contest.ours(turn(ours));
+        here.add(ours, ours);
+        for ((peer, last), figures) in peers.iter_mut().zip(&mut theirs).zip(&mut there) {
+            *last = peer.takes(algorithm, turn(*last))?;
+            figures.add(*last, ours);
+        }
+    }
+    println!("| | us | times ours | bar |\n|---|---|---|---|");
+    println!("| ours | {:.2} | | |", median(&here.microseconds));
+    let mut reached = true;
+    for (peer, figures) in peers.iter().zip(&there) {
+        let short = peer.has_bar && median(&figures.ratios) < *bar;
+        let verdict = if short { ", MISSED" } else { "" };
+        let bar = if peer.has_bar { format!("{bar}{verdict}") } else { String::new() };
+        println!("| {} | {} | {bar} |", peer.name, figures.row());
+        reached &= !short;
+    }
+    println!();
     Ok(reached)
 }
 
@@ -211,10 +272,11 @@ fn main() -> Result<ExitCode> {
     let rounds = std::env::args().nth(1).map_or(Ok(9), |rounds| rounds.parse())?;
     ensure!(rounds > 0, "at least one round");
     let contests = [eddsa()?, hs256()?];
-    let mut peer = Peer::start(&contests)?;
+    let mut peers = vec![Peer::on_node(FAST_JWT, &contests)?, Peer::on_node("jose", &contests)?];
+    peers.extend(Peer::on_python("pyjwt", &contests)?);
     let mut reached = true;
     for contest in &contests {
-        reached &= run(contest, &mut peer, rounds)?;
+        reached &= run(contest, &mut peers, rounds)?;
     }
     Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
