@@ -2,22 +2,24 @@
 //! --bench use_cases`.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be set up should stop")]
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroUsize;
+mod world;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use adapters_local::{Testing, testing, testing_with};
+use adapters_local::{testing, testing_with};
 use async_trait::async_trait;
-use auth_domain::ports::{EventSink, Mailer, TokenIssuer, TokenVerifier};
+use auth_domain::ports::{TokenIssuer, TokenVerifier};
 use auth_domain::{
-    AuthEvent, Claims, CredentialVersion, DisplayName, Email, LoginRequest, OutgoingEmail,
-    Password, PortError, RateLimit, RegisterRequest, RequestContext, ResetRequest, SessionId,
-    SignedToken, Timestamp, TokenRejected, UserId,
+    Claims, CredentialVersion, DisplayName, Email, LoginRequest, Password, PortError,
+    RegisterRequest, RequestContext, ResetRequest, SessionId, SignedToken, Timestamp,
+    TokenRejected, UserId,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
+
+use world::{Dropped, context, request, world};
 
 /// Signing is measured by `token`, and left out here.
 struct Unsigned;
@@ -39,49 +41,6 @@ impl TokenVerifier for Unchecked {
 
     fn jwks(&self) -> String {
         String::new()
-    }
-}
-
-/// Those of the tests keep every event and mail, which a bench makes too many of.
-struct Dropped;
-
-#[async_trait]
-impl Mailer for Dropped {
-    async fn send(&self, _: &OutgoingEmail) -> Result<(), PortError> {
-        Ok(())
-    }
-}
-
-impl EventSink for Dropped {
-    fn record(&self, _: AuthEvent) {}
-}
-
-/// Limits are counted, and never reached; an account has three sessions, and each login ends the oldest.
-fn world() -> Testing {
-    testing_with(|ports, settings| {
-        ports.token_issuer = Arc::new(Unsigned);
-        ports.events = Arc::new(Dropped);
-        ports.mailer = Arc::new(Dropped);
-        let wide = Some(RateLimit::new(u32::MAX, Duration::from_secs(1)));
-        settings.limits.login_per_source = wide;
-        settings.limits.mails_global = wide;
-        settings.limits.mails_per_address = wide;
-        settings.limits.refresh_per_source = wide;
-        settings.limits.register_per_source = wide;
-        settings.limits.reset_request_per_source = wide;
-        settings.sessions_per_account = NonZeroUsize::MIN.saturating_add(2);
-    })
-}
-
-fn context() -> RequestContext {
-    RequestContext::new().from_source(IpAddr::V4(Ipv4Addr::LOCALHOST))
-}
-
-fn request(number: u64) -> RegisterRequest {
-    RegisterRequest {
-        email: Email::parse(&format!("user{number}@example.com")).unwrap(),
-        password: Password::new("correct horse battery").unwrap(),
-        name: DisplayName::parse("Ann").unwrap(),
     }
 }
 
@@ -132,7 +91,10 @@ fn authenticate(criterion: &mut Criterion) {
 
 fn use_cases(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let world = world();
+    let world = world(|ports| {
+        ports.mailer = Arc::new(Dropped);
+        ports.token_issuer = Arc::new(Unsigned);
+    });
     let auth = &world.auth;
     let RegisterRequest { email, password, .. } = request(0);
     runtime.block_on(auth.register(request(0), &context())).unwrap();
