@@ -98,11 +98,14 @@ async fn measure(server: &Server, length: Duration, plot: &Path) -> Result<Vec<B
     // Enough to keep the threads and the queue full, and no more.
     let clients = THREADS + 32;
     let full = Loop::Closed { clients, after_refusal: Duration::from_millis(100) };
-    let at_capacity = service.observe(full, Duration::from_secs(10), &others).await?;
+    let (at_capacity, load) = service.observe(full, Duration::from_secs(10), &others).await?;
+    drop(load);
     println!("at capacity: {at_capacity}");
 
     let per_second = TIMES_CAPACITY * at_capacity.logins_a_second();
-    let overload = service.observe(Loop::Open { per_second }, length, &others).await?;
+    let (overload, load) = service.observe(Loop::Open { per_second }, length, &others).await?;
+    // Nobody hangs up: the queue is still to be worked off.
+    load.ask_no_more();
     println!("{TIMES_CAPACITY} times as many: {overload}");
     let recovery = recovery(&rest, &service.one_by_one(Duration::from_secs(5)).await)?;
 
@@ -159,7 +162,12 @@ impl Service {
     }
 
     /// Logins that come in this way for so long, after they have come so for two seconds.
-    async fn observe(&self, how: Loop, length: Duration, others: &Others) -> Result<Observation> {
+    async fn observe(
+        &self,
+        how: Loop,
+        length: Duration,
+        others: &Others,
+    ) -> Result<(Observation, Load)> {
         let load = Load::start(self.address, how, login);
         sleep(Duration::from_secs(2)).await;
         let (from, others_from) = (load.elapsed(), others.elapsed());
@@ -168,7 +176,8 @@ impl Service {
         let cpu = self.tree.cpu()?.saturating_sub(cpu);
         let (to, others_to) = (load.elapsed(), others.elapsed());
         let answers = load.samples().answered_within(from, to);
-        Ok(Observation { answers, from, to, cpu, memory, others: others_from..others_to })
+        let others = others_from..others_to;
+        Ok((Observation { answers, from, to, cpu, memory, others }, load))
     }
 
     /// Bytes, with the second that they were seen at.

@@ -12,6 +12,7 @@ mod samples;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,7 @@ pub enum Loop {
 pub struct Load {
     begun: Instant,
     samples: Arc<Mutex<Vec<Sample>>>,
+    over: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -75,9 +77,16 @@ impl Load {
     pub fn start(address: SocketAddr, how: Loop, requests: impl Requests + 'static) -> Self {
         let begun = Instant::now();
         let samples = Arc::new(Mutex::new(Vec::new()));
-        let driver = Driver { address, begun, samples: Arc::clone(&samples), requests };
+        let over = Arc::new(AtomicBool::new(false));
+        let shared = (Arc::clone(&samples), Arc::clone(&over));
+        let driver = Driver { address, begun, samples: shared.0, over: shared.1, requests };
         let task = spawn_local(Rc::new(driver).drive(how));
-        Self { begun, samples, task }
+        Self { begun, samples, over, task }
+    }
+
+    /// Asks nothing more. What is under way is waited for until the load is dropped.
+    pub fn ask_no_more(&self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 
     /// Since its start.
@@ -110,6 +119,7 @@ struct Driver<R> {
     address: SocketAddr,
     begun: Instant,
     samples: Arc<Mutex<Vec<Sample>>>,
+    over: Arc<AtomicBool>,
     requests: R,
 }
 
@@ -127,7 +137,7 @@ impl<R: Requests + 'static> Driver<R> {
             let driver = Rc::clone(&self);
             async move {
                 let mut connection = None;
-                for number in (first..).step_by(clients.max(1)) {
+                for number in (first..).step_by(clients.max(1)).take_while(|_| driver.goes_on()) {
                     let refused = driver.ask(number, Instant::now(), &mut connection).await;
                     if refused {
                         sleep(after_refusal).await;
@@ -146,6 +156,9 @@ impl<R: Requests + 'static> Driver<R> {
         for number in 0.. {
             due += Duration::from_secs_f64(-(1.0 - chance.f64()).ln() / per_second);
             tokio::time::sleep_until(due.into()).await;
+            if !self.goes_on() {
+                break;
+            }
             let (driver, connections) = (Rc::clone(&self), Rc::clone(&connections));
             in_flight.spawn_local(async move {
                 let mut connection = connections.take();
@@ -154,6 +167,11 @@ impl<R: Requests + 'static> Driver<R> {
             });
             while in_flight.try_join_next().is_some() {}
         }
+        in_flight.join_all().await;
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
     }
 
     /// Whether it was refused, or failed.

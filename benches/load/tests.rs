@@ -114,6 +114,25 @@ fn a_load_that_is_dropped_cuts_its_connections() {
 }
 
 #[test]
+fn a_load_that_is_over_waits_for_what_is_under_way_and_asks_nothing_more() {
+    run(async {
+        for how in [closed(4), Loop::Open { per_second: 1000.0 }] {
+            let server = slow(Duration::from_millis(50), OK).await;
+            let load = Load::start(server.address, how, get);
+            until(|| server.open.get() >= 4).await;
+            load.ask_no_more();
+            let under_way = server.open.get();
+            until(|| load.task.is_finished()).await;
+            let samples = load.samples();
+            assert!(samples.count() >= under_way, "{} of {under_way}", samples.count());
+            assert_eq!(samples.statuses(), [200].into());
+        }
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn refusals_and_failures_are_counted_as_what_they_are() {
     run(async {
         let refusing = slow(Duration::ZERO, REFUSAL).await;
