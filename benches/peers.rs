@@ -99,12 +99,15 @@ impl Arguments {
 
 fn places(scratch: &Path) -> Result<Places> {
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-    let status = Command::new(peers.join("install.sh")).status()?;
-    ensure!(status.success(), "install.sh failed");
     let server = example_server::build()?;
     // target/release/examples/server
     let target = server.ancestors().nth(3).context("a server outside of a target folder")?;
-    Ok(Places { built: target.join("peers"), server, peers, scratch: scratch.to_owned() })
+    let built = target.join("peers");
+    println!("installing the peers, which takes minutes for the first time");
+    let mut install = Command::new(peers.join("install.sh"));
+    let status = install.env("CARGO_TARGET_DIR", target).status()?;
+    ensure!(status.success(), "install.sh failed");
+    Ok(Places { built, server, peers, scratch: scratch.to_owned() })
 }
 
 /// Prints the hashes of a CPU second.

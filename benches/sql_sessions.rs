@@ -387,17 +387,9 @@ fn addresses() -> Result<impl Iterator<Item = String>> {
     Ok((0..CONNECTIONS).map(move |index| format!("{now}.{index}@example.com")))
 }
 
-/// What the lock file names, no more and no less. better-sqlite3 is compiled by its install script.
-fn install(folder: &Path) -> Result<()> {
-    // npm writes this file last.
-    if folder.join("node_modules/.package-lock.json").exists() {
-        return Ok(());
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--silent", "--no-fund", "--no-audit"]);
-    let status =
-        npm.current_dir(folder).status().context("npm does not start: is it installed?")?;
-    ensure!(status.success(), "npm ci failed in {}", folder.display());
+fn install(peers: &Path) -> Result<()> {
+    let status = Command::new(peers.join("install.sh")).arg("better-auth").status()?;
+    ensure!(status.success(), "install.sh failed");
     Ok(())
 }
 
@@ -421,8 +413,9 @@ impl Program {
         let turn = Duration::from_secs(seconds.into());
         ensure!(rounds > 0 && seconds > 0, "at least one round, of at least one second");
         ensure!(turn * 2 * (rounds + 1) < LONGEST, "a contest takes {LONGEST:?} at most");
-        let peer = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/better-auth");
-        install(&peer)?;
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+        install(&peers)?;
+        let peer = peers.join("better-auth");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self {
             server: example_server::build()?,

@@ -3,8 +3,9 @@
 # beside their programs, those of crates.io in target/peers. Needs node, npm and python3 with venv; what cannot be
 # installed is said, and left out of the measurement. Alone: `install.sh better-auth`.
 set -uo pipefail
-cd "$(dirname "$0")"
-target="${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}/peers"
+here="$(cd "$(dirname "$0")" && pwd)"
+target="$(realpath -m "${CARGO_TARGET_DIR:-$here/../../target}")/peers"
+cd "$here"
 
 npm_peer() {
     npm ci --silent --no-fund --no-audit --prefix "$1"
