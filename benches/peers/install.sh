@@ -8,7 +8,9 @@ target="$(realpath -m "${CARGO_TARGET_DIR:-$here/../../target}")/peers"
 cd "$here"
 
 npm_peer() {
-    npm ci --silent --no-fund --no-audit --prefix "$1"
+    # npm writes this file last.
+    [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] ||
+        npm ci --silent --no-fund --no-audit --prefix "$1"
 }
 
 python_peer() {

@@ -21,6 +21,8 @@ const MOST_WAITING: usize = 1 << 20;
 
 /// What an [`Argon2idHasher`](crate::Argon2idHasher) costs. Checked once, when it is built.
 ///
+/// What fits a machine tells `cargo run --release -p benches --bin calibrate` of this repository.
+///
 /// It holds `threads` x `memory_kib` (in steps of 2 MiB), from each thread's first hash on, plus what [`Argon2Ceilings`] and
 /// [`ImportCeilings`] let a dearer stored hash take while that one is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
