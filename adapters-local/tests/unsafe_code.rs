@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The workspace denies `unsafe_code`; whoever wants it must allow it by name.
-const ALLOWED: &str = "adapters-local/src/hashing/huge_pages.rs";
+const ALLOWED: &str = "adapters-local/src/hashing/machine.rs";
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -55,5 +55,5 @@ fn one_module_allows_it() {
     let allowing: Vec<_> = files.into_iter().filter(allow).collect();
     assert_eq!(allowing, [workspace().join(ALLOWED)]);
     let module = fs::read_to_string(&allowing[0]).unwrap();
-    assert_eq!(module.matches("unsafe {").count(), 1);
+    assert_eq!(module.matches("unsafe {").count(), 3);
 }

@@ -3,7 +3,7 @@ use std::io;
 use argon2::Block;
 use zeroize::Zeroize;
 
-use super::huge_pages::Blocks;
+use super::machine::Blocks;
 
 /// The memory that one thread hashes in, kept from job to job.
 ///

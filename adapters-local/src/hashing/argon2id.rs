@@ -18,6 +18,7 @@ use super::pepper::{Pepper, PepperId};
 use super::pool::{ArenaPool, HashTimes, JobError, Place};
 use super::settings::{Argon2idSettings, Argon2idSettingsError, OUTPUT_BYTES, SALT_BYTES};
 use super::stored::{Imported, Stored, StoredArgon2, StoredHashError, StoredWrapped, blank};
+use super::wide::{self, Input};
 
 const HASH: &str = "password_hasher.hash";
 const VERIFY: &str = "password_hasher.verify";
@@ -266,10 +267,14 @@ impl Today {
         salt: &[u8; SALT_BYTES],
     ) -> Result<PasswordHash, PortError> {
         let key = self.settings.pepper.as_ref().map_or(&[][..], Pepper::key);
-        let argon2 =
-            argon2(operation, key, Algorithm::Argon2id, Version::V0x13, self.params.clone())?;
+        let argon2 = Variant {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            params: &self.params,
+        };
+        let input = Input { password: hashed, salt, key };
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
-        run(operation, arena, &argon2, hashed, salt, &mut *output)?;
+        run(operation, arena, argon2, input, &mut *output)?;
         Ok(phc_string(&self.params, self.pepper(), salt, &output))
     }
 
@@ -376,9 +381,11 @@ impl Today {
         stored: &StoredArgon2,
     ) -> Result<bool, PortError> {
         let key = self.settings.pepper_key(stored.pepper).map_err(unverifiable)?;
-        let argon2 = argon2(VERIFY, key, stored.algorithm, stored.version, stored.params.clone())?;
+        let StoredArgon2 { algorithm, version, params, salt, .. } = stored;
+        let argon2 = Variant { algorithm: *algorithm, version: *version, params };
+        let input = Input { password: hashed, salt, key };
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
-        run(VERIFY, arena, &argon2, hashed, &stored.salt, &mut output)?;
+        run(VERIFY, arena, argon2, input, &mut output)?;
         Ok(output.ct_eq(&stored.output).into())
     }
 
@@ -392,7 +399,10 @@ impl Today {
     }
 
     fn is_of_todays_cost(&self, stored: &StoredArgon2) -> bool {
-        let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        // Another length may take another way (`wide::applies`).
+        let costs = |params: &Params| {
+            (params.m_cost(), params.t_cost(), params.p_cost(), params.output_len())
+        };
         stored.algorithm == Algorithm::Argon2id
             && stored.version == Version::V0x13
             && costs(&stored.params) == costs(&self.params)
@@ -454,30 +464,31 @@ fn phc_string(
     PasswordHash::from_stored(text)
 }
 
-fn argon2<'key>(
-    operation: &'static str,
-    pepper_key: &'key [u8],
+/// One of the functions that are called Argon2.
+#[derive(Clone, Copy)]
+struct Variant<'a> {
     algorithm: Algorithm,
     version: Version,
-    params: Params,
-) -> Result<Argon2<'key>, PortError> {
-    Argon2::new_with_secret(pepper_key, algorithm, version, params)
-        .map_err(|error| PortError::new(PortErrorKind::Rejected, operation).caused_by(error))
+    params: &'a Params,
 }
 
 fn run(
     operation: &'static str,
     arena: &mut Arena,
-    argon2: &Argon2<'_>,
-    hashed: &[u8],
-    salt: &[u8],
+    Variant { algorithm, version, params }: Variant<'_>,
+    input: Input<'_>,
     output: &mut [u8],
 ) -> Result<(), PortError> {
     #[cfg(test)]
-    super::pace::counted::spend(tests::cost(argon2.params()));
-    let blocks = blocks(operation, arena, argon2.params())?;
-    argon2
-        .hash_password_into_with_memory(hashed, salt, output, blocks)
+    super::pace::counted::spend(tests::cost(params));
+    let blocks = blocks(operation, arena, params)?;
+    if let Some(vectors) = wide::applies(algorithm, version, params, output) {
+        wide::hash_into(vectors, params, input, blocks, output);
+        return Ok(());
+    }
+    let Input { password, salt, key } = input;
+    Argon2::new_with_secret(key, algorithm, version, params.clone())
+        .and_then(|argon2| argon2.hash_password_into_with_memory(password, salt, output, blocks))
         .map_err(|error| PortError::new(PortErrorKind::Rejected, operation).caused_by(error))
 }
 

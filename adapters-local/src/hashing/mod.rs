@@ -2,13 +2,18 @@
 
 mod arena;
 mod argon2id;
-mod huge_pages;
 mod instant;
+mod machine;
 mod pace;
 mod pepper;
 mod pool;
 mod settings;
 mod stored;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "no other processor has a kind")
+)]
+mod wide;
 
 pub use argon2id::{Argon2idHasher, WrapError};
 pub use instant::InsecureInstantHasher;

@@ -1,11 +1,13 @@
-//! Memory on huge pages, and the only unsafe code of the workspace.
+//! What safe Rust cannot ask of a machine: memory on huge pages, and registers that not every processor has. The only
+//! unsafe code of the workspace.
 //!
-//! Argon2 reads blocks from all over its matrix. On pages of 4 KiB most of these reads miss the TLB, which is
-//! some tenth of a hash; 19 MiB on pages of 2 MiB are ten entries of it.
+//! **Huge pages.** Argon2 reads blocks from all over its matrix. On pages of 4 KiB most of these reads miss the TLB; 19 MiB
+//! on pages of 2 MiB are ten entries of it. Linux gives huge pages to whoever asks by `madvise` (or to all, or to none:
+//! `/sys/kernel/mm/transparent_hugepage/enabled`), where the memory is aligned to 2 MiB. What it does not give is plain
+//! memory, and nothing but time is lost.
 //!
-//! Linux gives huge pages to whoever asks by `madvise` (or to all, or to none:
-//! `/sys/kernel/mm/transparent_hugepage/enabled`), where the memory is aligned to 2 MiB. What it does not
-//! give is plain memory, and nothing but time is lost.
+//! **Registers.** A function may be compiled for a processor with AVX2 or AVX-512 in a program for all processors, and is
+//! called where the processor says at run time that it has them.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -15,6 +17,9 @@ use argon2::Block;
 #[cfg(target_os = "linux")]
 use memmap2::Advice;
 use memmap2::MmapMut;
+
+#[cfg(target_arch = "x86_64")]
+use super::wide;
 
 /// Bytes of a huge page of `x86_64` and of `aarch64` with base pages of 4 KiB.
 const HUGE_PAGE: usize = 2 << 20;
@@ -76,6 +81,74 @@ fn advise(map: &MmapMut, huge_pages: Option<Range<usize>>) {
     }
     // What a password leaves here has no business in a core dump.
     let _dumped = map.advise(Advice::DontDump);
+}
+
+/// Registers that Argon2 is faster by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vectors {
+    /// Of 256 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Proof),
+    /// Of 512, with the instructions that came with them (`x86-64-v4` but for those that nothing here needs).
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Proof),
+}
+
+/// That the processor was asked.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proof(());
+
+impl Vectors {
+    /// The widest that this processor has.
+    pub(super) fn detect() -> Option<Self> {
+        Self::all().into_iter().next()
+    }
+
+    /// All that it has, the widest first.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn all() -> impl IntoIterator<Item = Self> {
+        let avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        let avx2 = is_x86_feature_detected!("avx2");
+        let proof = Proof(());
+        let widest = avx512.then_some(Self::Avx512(proof));
+        widest.into_iter().chain(avx2.then_some(Self::Avx2(proof)))
+    }
+
+    /// None that is used.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn all() -> impl IntoIterator<Item = Self> {
+        None
+    }
+}
+
+/// [`wide::fill`], compiled for these registers.
+pub(super) fn fill(vectors: Vectors, lane: &mut [Block], passes: u32) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "the compiler does not know what processor it will run on")]
+    match vectors {
+        // SAFETY: only `Vectors::all` makes a `Proof`, after the processor said that it has AVX2.
+        Vectors::Avx2(Proof(())) => unsafe { fill_by_avx2(lane, passes) },
+        // SAFETY: and here that it has all four parts of AVX-512 which are named there.
+        Vectors::Avx512(Proof(())) => unsafe { fill_by_avx512(lane, passes) },
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    match vectors {}
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn fill_by_avx2(lane: &mut [Block], passes: u32) {
+    wide::fill(lane, passes);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn fill_by_avx512(lane: &mut [Block], passes: u32) {
+    wide::fill(lane, passes);
 }
 
 #[cfg(test)]
