@@ -136,7 +136,10 @@ pub(super) fn fill(vectors: Vectors, lane: &mut [Block], passes: u32) {
         Vectors::Avx512(Proof(())) => unsafe { fill_by_avx512(lane, passes) },
     }
     #[cfg(not(target_arch = "x86_64"))]
-    match vectors {}
+    {
+        let _nothing_to_fill = (lane, passes);
+        match vectors {}
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
