@@ -11,7 +11,9 @@ const SWEEP: &str = "sql_store.sweep";
 /// For how long attempts at an address are remembered that nobody goes on with.
 const ATTEMPTS_KEPT: Duration = Duration::from_hours(365 * 24);
 
-/// Of rows whose time, by an indexed day and exactly, is `$1` or before: `$2` at most.
+/// Of rows whose time is `$1` or before: `$2` at most. Where an index has no more than the day, those of a day
+/// that is over, which is so of every row that the index finds: to look for those that have ended today is to read
+/// all that are yet to end today, each time.
 macro_rules! delete_where {
     ($table:literal, $key:literal, $condition:literal) => {
         concat!(
@@ -32,20 +34,13 @@ macro_rules! delete_where {
     };
 }
 
-const ATTEMPTS: &str =
-    delete_where!("attempts", "key", "last_on <= $1 / 86400000000 AND last <= $1");
+const ATTEMPTS: &str = delete_where!("attempts", "key", "last_on < $1 / 86400000000");
 const MAIL_JOBS: &str = delete_where!("mail_jobs", "job_id", "queued_at <= $1");
-const RATE_LIMITS: &str = delete_where!(
-    "rate_limits",
-    "key, burst, period",
-    "ends_on <= $1 / 86400000000 AND full_at <= $1"
-);
+const RATE_LIMITS: &str =
+    delete_where!("rate_limits", "key, burst, period", "ends_on < $1 / 86400000000");
 const RESET_TOKENS: &str = delete_where!("reset_tokens", "email, digest", "expires_at <= $1");
-const SESSIONS: &str = delete_where!(
-    "sessions",
-    "user_id, session_id",
-    "ends_on <= $1 / 86400000000 AND (idle_expires_at <= $1 OR expires_at <= $1)"
-);
+const SESSIONS: &str =
+    delete_where!("sessions", "user_id, session_id", "ends_on < $1 / 86400000000");
 
 /// How many rows a [sweep](SqlStore::sweep) removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +64,9 @@ impl SqlStore {
     /// Removes rows that nothing reads any more, at most `most` of each table: a bounded piece of work, to be
     /// done now and then (hourly, say) and again at once while [`Swept::more`] says so. Expiry never relies on
     /// it. Any number of instances may sweep at once.
+    ///
+    /// Reset links go once they are over; sessions, limits and attempts when the day is, in UTC, on which they ended.
+    /// Of mail jobs it reads all that wait.
     ///
     /// # Errors
     /// Some may be left.

@@ -10,5 +10,6 @@ mod moves;
 mod price;
 mod proxy;
 mod rows;
+mod scale_page;
 mod session_faults;
 mod world;

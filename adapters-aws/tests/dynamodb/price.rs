@@ -7,10 +7,10 @@ use crate::world::{NEW, OLD, World, ann};
 
 /// Read and write request units, and how many calls.
 #[derive(Debug, PartialEq)]
-struct Price(f64, f64, usize);
+pub(crate) struct Price(pub(crate) f64, pub(crate) f64, pub(crate) usize);
 
 impl World {
-    async fn price_of<T>(&self, flow: impl Future<Output = T>) -> (Price, T) {
+    pub(crate) async fn price_of<T>(&self, flow: impl Future<Output = T>) -> (Price, T) {
         self.proxy.plan(|_, _| crate::proxy::Fate::Untouched);
         let outcome = flow.await;
         let passed = self.proxy.passed();

@@ -25,12 +25,15 @@ type Governor = governor::RateLimiter<
 ///
 /// When the clock is set back by more than a limit's period, that limit starts to count anew.
 ///
-/// Keys whose burst is whole again are forgotten every 10,000 hits, so memory follows the sources that
-/// were active within a period, not those that ever called.
+/// Keys whose burst is whole again are forgotten after 10,000 hits, or as many more as keys were left the last
+/// time: so memory follows the sources that were active within a period, not those that ever called, and what
+/// forgetting adds to a hit does not grow with them.
 #[derive(Debug)]
 pub struct MemoryRateLimiter {
     limits: Mutex<HashMap<RateLimit, Arc<Counted>>>,
     hits: AtomicUsize,
+    /// The number of hits at which keys are looked through.
+    sweep_at: AtomicUsize,
 }
 
 /// The keys of one limit. Governor counts time from its clock's first reading, which is the epoch here,
@@ -60,6 +63,7 @@ impl Counted {
     }
 }
 
+/// At least.
 const HITS_BETWEEN_SWEEPS: usize = 10_000;
 
 /// Tells governor the time that the caller of [`RateLimiter::hit`] brought: time is a port.
@@ -77,7 +81,11 @@ impl Clock for CallersClock {
 impl MemoryRateLimiter {
     /// A limiter that has counted nothing.
     pub fn new() -> Self {
-        Self { limits: Mutex::default(), hits: AtomicUsize::new(0) }
+        Self {
+            limits: Mutex::default(),
+            hits: AtomicUsize::new(0),
+            sweep_at: AtomicUsize::new(HITS_BETWEEN_SWEEPS),
+        }
     }
 
     fn counted(&self, limit: RateLimit) -> Arc<Counted> {
@@ -86,15 +94,28 @@ impl MemoryRateLimiter {
     }
 
     fn sweep_at_times(&self) {
-        if self.hits.fetch_add(1, Ordering::Relaxed) % HITS_BETWEEN_SWEEPS
-            == HITS_BETWEEN_SWEEPS - 1
+        let hits = self.hits.fetch_add(1, Ordering::Relaxed) + 1;
+        let due = self.sweep_at.load(Ordering::Relaxed);
+        // Whoever takes the turn moves it out of everybody's reach until it is done.
+        let (relaxed, out_of_reach) = (Ordering::Relaxed, usize::MAX);
+        if hits < due
+            || self.sweep_at.compare_exchange(due, out_of_reach, relaxed, relaxed).is_err()
         {
-            let limits: Vec<_> = locked(&self.limits).values().map(Arc::clone).collect();
-            for counted in limits {
-                counted.governor.retain_recent();
-                counted.governor.shrink_to_fit();
-            }
+            return;
         }
+        let left = self.sweep();
+        self.sweep_at.store(hits + left.max(HITS_BETWEEN_SWEEPS), Ordering::Relaxed);
+    }
+
+    /// How many keys are left.
+    fn sweep(&self) -> usize {
+        let limits: Vec<_> = locked(&self.limits).values().map(Arc::clone).collect();
+        let swept = limits.iter().map(|counted| {
+            counted.governor.retain_recent();
+            counted.governor.shrink_to_fit();
+            counted.governor.len()
+        });
+        swept.sum()
     }
 }
 
@@ -166,6 +187,20 @@ mod tests {
             limiter.hit(LimitKey::from_bytes(key), limit, now).await.unwrap();
         }
         assert!(limiter.counted(limit).governor.len() <= HITS_BETWEEN_SWEEPS + 1_000);
+    }
+
+    #[tokio::test]
+    async fn the_more_keys_are_left_the_more_hits_pass_before_they_are_looked_through_again() {
+        let limiter = MemoryRateLimiter::new();
+        let limit = RateLimit::new(2, Duration::from_hours(1));
+        let now = Timestamp::from_seconds(1_000_000);
+        for n in 0..4 * HITS_BETWEEN_SWEEPS as u64 {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&n.to_be_bytes());
+            limiter.hit(LimitKey::from_bytes(key), limit, now).await.unwrap();
+        }
+        // Looked through at one, two and four times as many hits.
+        assert_eq!(limiter.sweep_at.load(Ordering::Relaxed), 8 * HITS_BETWEEN_SWEEPS);
     }
 
     #[tokio::test]

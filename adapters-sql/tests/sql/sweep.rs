@@ -10,10 +10,15 @@ use auth_domain::{
     SessionKey, Timestamp, TokenDigest, UserId,
 };
 
+use adapters_sql::Swept;
+
 use crate::databases::Database;
 
 const NOON: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+/// The first moment of the day after.
+const MIDNIGHT: Timestamp = Timestamp::from_seconds(1_700_006_400);
 
 fn session(n: u8, idle_expires_at: Timestamp, expires_at: Timestamp) -> Session {
     Session {
@@ -46,36 +51,37 @@ fn link(n: u8, expires_at: Timestamp) -> ResetRecord {
 }
 
 #[tokio::test]
-async fn what_has_expired_goes_and_all_else_stays() {
+async fn what_has_expired_goes_when_its_day_is_over_and_all_else_stays() {
     for database in Database::each().await {
         let store = &database.store;
-        let just_after = NOON + Duration::from_micros(1);
+        let last_moment = MIDNIGHT - Duration::from_micros(1);
         for session in [
-            session(1, NOON, just_after),
-            session(2, just_after, NOON),
-            session(3, just_after, just_after),
+            session(1, last_moment, MIDNIGHT),
+            session(2, MIDNIGHT, last_moment),
+            session(3, MIDNIGHT, MIDNIGHT),
         ] {
             store.create(session).await.unwrap();
         }
-        for link in [link(1, NOON), link(2, just_after)] {
+        for link in [link(1, MIDNIGHT), link(2, MIDNIGHT + HOUR)] {
             assert_eq!(store.put(link).await.unwrap(), Put::Stored);
         }
-        let limit = RateLimit::new(2, HOUR);
-        store.hit(LimitKey::from_bytes([1; 32]), limit, NOON - HOUR).await.unwrap();
-        store.hit(LimitKey::from_bytes([2; 32]), limit, NOON).await.unwrap();
-        let (year, policy) = (Duration::from_hours(365 * 24), AttemptPolicy::default());
-        store.begin(LimitKey::from_bytes([1; 32]), NOON - year, &policy).await.unwrap();
-        let later = NOON - year + Duration::from_micros(1);
-        store.begin(LimitKey::from_bytes([2; 32]), later, &policy).await.unwrap();
+        let limit = RateLimit::new(1, HOUR);
+        let just_under = HOUR + Duration::from_micros(1);
+        store.hit(LimitKey::from_bytes([1; 32]), limit, MIDNIGHT - just_under).await.unwrap();
+        store.hit(LimitKey::from_bytes([2; 32]), limit, MIDNIGHT - HOUR).await.unwrap();
+        let (year, policy) = (365 * DAY, AttemptPolicy::default());
+        store.begin(LimitKey::from_bytes([1; 32]), last_moment - year, &policy).await.unwrap();
+        store.begin(LimitKey::from_bytes([2; 32]), MIDNIGHT - year, &policy).await.unwrap();
 
-        let swept = store.sweep(NOON, 100).await.unwrap();
+        let before = store.sweep(last_moment, 100).await.unwrap();
+        assert_eq!(before, Swept::default(), "before the day is over");
+        let swept = store.sweep(MIDNIGHT, 100).await.unwrap();
         let counts = (swept.sessions, swept.reset_tokens, swept.rate_limits, swept.attempts);
         assert_eq!((counts, swept.more), ((2, 1, 1, 1), false));
         assert_eq!(store.list(UserId::from_entropy_bytes([1; 16])).await.unwrap().len(), 1);
         let newest = store.newest(&link(2, NOON).email).await.unwrap();
-        assert_eq!(newest, Some(link(2, just_after)));
-        let nothing = store.sweep(NOON, 100).await.unwrap();
-        assert_eq!((nothing.sessions, nothing.attempts, nothing.more), (0, 0, false));
+        assert_eq!(newest, Some(link(2, MIDNIGHT + HOUR)));
+        assert_eq!(store.sweep(MIDNIGHT, 100).await.unwrap(), Swept::default());
     }
 }
 
@@ -87,7 +93,7 @@ async fn one_sweep_removes_no_more_than_it_was_told() {
         }
         let mut counts = Vec::new();
         loop {
-            let swept = database.store.sweep(NOON, 10).await.unwrap();
+            let swept = database.store.sweep(MIDNIGHT, 10).await.unwrap();
             counts.push(swept.sessions);
             if !swept.more {
                 break;
