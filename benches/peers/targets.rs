@@ -139,14 +139,13 @@ impl Target {
         self.program(places).exists()
     }
 
-    /// What has to be done before it is started.
+    /// What has to be done before it is started: its two workers would both make the tables.
     pub(crate) fn before(&self, places: &Places, hash: Hash, database: &Path) -> Option<Command> {
-        (self.peer == Some("django-allauth")).then(|| {
-            let mut command = Command::new(places.peers.join("django-allauth/venv/bin/python"));
-            command.args(["app.py", "migrate"]);
-            self.configure(&mut command, places, hash, database, 0);
-            command
-        })
+        let peer = self.peer.filter(|peer| matches!(*peer, "django-allauth" | "fastapi-users"))?;
+        let mut command = Command::new(places.peers.join(peer).join("venv/bin/python"));
+        command.args(["app.py", "migrate"]);
+        self.configure(&mut command, places, hash, database, 0);
+        Some(command)
     }
 
     pub(crate) fn command(

@@ -39,7 +39,7 @@ pub struct Argon2idSettings {
     /// not say.
     pub threads: usize,
     /// Callers that may wait besides those being served, at most 1,048,576. Default 32: with the
-    /// defaults on two cores the last of them waits about a quarter of a second.
+    /// defaults on two cores the last of them waits about a quarter of a second, half of that with AVX-512.
     pub queue: usize,
     /// Goes into every hash from now on. Default: none.
     ///

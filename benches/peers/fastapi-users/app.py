@@ -1,9 +1,9 @@
-"""fastapi-users over SQLite at the path DATABASE, with opaque tokens in the database: uvicorn app:app.
+"""fastapi-users over SQLite at the path DATABASE, with opaque tokens in the database: app.py migrate, uvicorn app:app.
 HASH is default (pwdlib's Argon2id m=65536, t=3, p=4) or equal (m=19456, t=2, p=1)."""
 
+import asyncio
 import os
 import uuid
-from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from fastapi_users import BaseUserManager, FastAPIUsers, UUIDIDMixin, schemas
@@ -99,14 +99,7 @@ class UserCreate(schemas.BaseUserCreate):
     pass
 
 
-@asynccontextmanager
-async def lifespan(_):
-    async with engine.begin() as connection:
-        await connection.run_sync(lambda sync: Base.metadata.create_all(sync, checkfirst=True))
-    yield
-
-
-app = FastAPI(lifespan=lifespan)
+app = FastAPI()
 app.include_router(fastapi_users.get_auth_router(backend), prefix="/auth")
 app.include_router(fastapi_users.get_register_router(UserRead, UserCreate), prefix="/auth")
 
@@ -114,3 +107,12 @@ app.include_router(fastapi_users.get_register_router(UserRead, UserCreate), pref
 @app.get("/me")
 async def me(user=Depends(fastapi_users.current_user(active=True))):
     return {"id": str(user.id), "email": user.email}
+
+
+async def migrate():
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+
+
+if __name__ == "__main__":
+    asyncio.run(migrate())
