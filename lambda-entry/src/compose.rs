@@ -145,10 +145,14 @@ impl Composition {
         Ok(Held { versions, hasher, services })
     }
 
+    /// Asked for together: in a cold start each waits for Secrets Manager twice.
     async fn versions(&self) -> Result<Versions> {
-        let shared = versions_of(self.shared.as_ref()).await?;
-        let peppers = versions_of(self.peppers.as_ref()).await?.map(Peppers::new);
-        let master = self.master.versions().await?;
+        let (shared, peppers, master) = tokio::join!(
+            versions_of(self.shared.as_ref()),
+            versions_of(self.peppers.as_ref()),
+            self.master.versions(),
+        );
+        let (shared, peppers, master) = (shared?, peppers?.map(Peppers::new), master?);
         let signs_by_current = master.is_known_to_all();
         Ok(Versions { master, shared, peppers, signs_by_current })
     }

@@ -319,6 +319,26 @@ fn without_cargo_lambda_a_build_is_refused_with_what_to_install() {
 }
 
 #[test]
+fn a_build_measures_no_jitter_and_leaves_cargos_own_program_alone() {
+    let Some(machine) = Machine::new("build") else { return };
+    let cargo = "#!/usr/bin/env bash
+echo \"$AWS_LC_SYS_NO_JITTER_ENTROPY $*\" >>\"$FAKE/cargo\"
+while [[ \"$1\" != --lambda-dir ]]; do shift; done
+mkdir -p \"$2/bootstrap\" && cp \"$HOME/bootstrap\" \"$2/bootstrap/\"
+";
+    machine.install("bin/cargo", cargo);
+    machine.install("bin/cargo-lambda", "");
+    machine.install("bin/zig", "");
+    machine.install("bin/rustc", "#!/usr/bin/env bash\necho \"$HOME\"\n");
+    let libraries = machine.home.join("lib/rustlib/aarch64-unknown-linux-gnu");
+    fs::create_dir_all(libraries).unwrap();
+    machine.run(&["--dry-run"]).succeeded();
+    assert!(machine.read("cargo").starts_with("1 lambda build --profile lambda "));
+    assert!(machine.home.join("target/deploy/auth.zip").exists());
+    assert!(!machine.home.join("target/lambda").exists());
+}
+
+#[test]
 fn an_artefact_for_another_machine_is_refused() {
     let Some(machine) = Machine::new("other_machine") else { return };
     fs::write(machine.home.join("bootstrap"), program(0x3e)).unwrap();
