@@ -98,20 +98,25 @@ async fn measure(server: &Server, length: Duration, plot: &Path) -> Result<Vec<B
     // Enough to keep the threads and the queue full, and no more.
     let clients = THREADS + 32;
     let full = Loop::Closed { clients, after_refusal: Duration::from_millis(100) };
-    let (at_capacity, load) = service.observe(full, Duration::from_secs(10), &others).await?;
+    let (before, load) = service.observe(full, Duration::from_secs(10), &others).await?;
     drop(load);
-    println!("at capacity: {at_capacity}");
+    println!("at capacity: {before}");
 
-    let per_second = TIMES_CAPACITY * at_capacity.logins_a_second();
+    let per_second = TIMES_CAPACITY * before.logins_a_second();
     let (overload, load) = service.observe(Loop::Open { per_second }, length, &others).await?;
     // Nobody hangs up: the queue is still to be worked off.
     load.ask_no_more();
     println!("{TIMES_CAPACITY} times as many: {overload}");
     let recovery = recovery(&rest, &service.one_by_one(Duration::from_secs(5)).await)?;
 
+    // Again, since machines get faster and slower by themselves within a minute.
+    let (after, load) = service.observe(full, Duration::from_secs(10), &others).await?;
+    drop(load);
+    println!("at capacity again: {after}");
+
     draw(plot, &overload.panels(&others)?)?;
     println!("drawn: {}", plot.display());
-    overload.bars(&at_capacity, idle, recovery, &others)
+    overload.bars([&before, &after], idle, recovery, &others)
 }
 
 /// The server, as its clients see it.
@@ -350,7 +355,7 @@ impl Observation {
 
     fn bars(
         &self,
-        at_capacity: &Self,
+        at_capacity: [&Self; 2],
         idle: u64,
         recovery: Duration,
         others: &Others,
@@ -358,7 +363,8 @@ impl Observation {
         let refusals = self.answers.with_status(503);
         let neither = self.answers.those(|sample| ![200, 503].contains(&sample.status));
         let untold = refusals.those(|sample| !sample.retry_after);
-        let lost = 1.0 - self.logins_a_cpu_second() / at_capacity.logins_a_cpu_second();
+        let [before, after] = at_capacity.map(Self::logins_a_cpu_second);
+        let lost = 1.0 - self.logins_a_cpu_second() / f64::midpoint(before, after);
         let grown = self.most_memory().saturating_sub(idle + THREADS as u64 * MEMORY_OF_A_HASH);
         let mut bars = vec![
             Bar::new("logins a CPU second lost to overload", 100.0 * lost, 5.0, "%"),

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -93,9 +94,12 @@ async fn turn(
     };
     let repeated = check.clone();
     let checks = server.observe(16, length, 200..300, move |_| repeated.clone()).await?;
-    let right = server.observe(16, length, 200..300, login("user", PASSWORD)).await?;
-    let wrong = server.observe(16, length, 400..500, login("user", WRONG_PASSWORD)).await?;
-    let unknown = server.observe(16, length, 400..500, login("nobody", WRONG_PASSWORD)).await?;
+    let kinds = [
+        (200..300, login("user", PASSWORD)),
+        (400..500, login("user", WRONG_PASSWORD)),
+        (400..500, login("nobody", WRONG_PASSWORD)),
+    ];
+    let [right, wrong, unknown] = server.in_turns(kinds, arguments.seconds).await?;
     let storm = server.observe(64, length * 2, 200..300, login("user", PASSWORD)).await?;
     let beside = server.check_beside(check, length * 2, login("user", PASSWORD)).await?;
     Ok(Figures {
@@ -107,9 +111,9 @@ async fn turn(
         logins_a_cpu_second: 1000.0 / storm.cpu_ms,
         peak_mb: storm.peak_mb,
         cpu_ms_after: storm.cpu_ms_after,
-        cpu_ms_right: right.cpu_ms,
-        cpu_ms_wrong: wrong.cpu_ms,
-        cpu_ms_unknown: unknown.cpu_ms,
+        cpu_ms_right: right,
+        cpu_ms_wrong: wrong,
+        cpu_ms_unknown: unknown,
         check_beside_p50_ms: millis(beside.quantile(0.5)?),
         check_beside_p99_ms: millis(beside.quantile(0.99)?),
     })
@@ -190,7 +194,7 @@ impl Server {
         &self,
         clients: usize,
         length: Duration,
-        expected: std::ops::Range<u16>,
+        expected: Range<u16>,
         requests: impl Requests + 'static,
     ) -> Result<Observation> {
         let load = Load::start(self.address, closed(clients), requests);
@@ -200,9 +204,7 @@ impl Server {
         let (to, cpu_then) = (load.elapsed(), self.tree().cpu()?);
         let answers = load.samples().answered_within(from, to);
         drop(load);
-        let others = answers.those(|sample| !expected.contains(&sample.status));
-        ensure!(others.count() == 0, "answered otherwise: {:?}", others.iter().next());
-        ensure!(answers.count() > 0, "nobody was answered");
+        ensure_all(&answers, &expected)?;
         let cpu_after = self.rest(cpu_then).await?;
         Ok(Observation {
             a_second: answers.count() as f64 / (to - from).as_secs_f64(),
@@ -210,6 +212,32 @@ impl Server {
             peak_mb,
             cpu_ms_after: millis(cpu_after),
         })
+    }
+
+    /// CPU for an answer of each kind, by 16 clients, in turns of a second: a machine that gets faster or slower by itself
+    /// does so for all of them.
+    async fn in_turns(
+        &self,
+        kinds: [(Range<u16>, impl Requests + Clone + 'static); 3],
+        turns: u64,
+    ) -> Result<[f64; 3]> {
+        let mut taken = [(Duration::ZERO, 0); 3];
+        for _ in 0..turns {
+            for ((expected, requests), (cpu, count)) in kinds.iter().zip(&mut taken) {
+                let load = Load::start(self.address, closed(16), requests.clone());
+                sleep(Duration::from_millis(300)).await;
+                let (from, before) = (load.elapsed(), self.tree().cpu()?);
+                sleep(Duration::from_secs(1)).await;
+                *cpu += self.tree().cpu()?.saturating_sub(before);
+                let answers = load.samples().answered_within(from, load.elapsed());
+                drop(load);
+                ensure_all(&answers, expected)?;
+                *count += answers.count();
+                // Peers go on with what nobody waits for.
+                self.rest(self.tree().cpu()?).await?;
+            }
+        }
+        Ok(taken.map(|(cpu, count)| millis(cpu) / count as f64))
     }
 
     async fn peak(&self, length: Duration) -> Result<f64> {
@@ -247,10 +275,16 @@ impl Server {
         let checks = Load::start(self.address, how, move |_| check.clone());
         sleep(length).await;
         let answers = checks.samples();
-        let failed = answers.those(|sample| !(200..300).contains(&sample.status));
-        ensure!(failed.count() == 0, "a check failed: {:?}", failed.iter().next());
+        ensure_all(&answers, &(200..300))?;
         Ok(answers)
     }
+}
+
+fn ensure_all(answers: &Samples, expected: &Range<u16>) -> Result<()> {
+    let others = answers.those(|sample| !expected.contains(&sample.status));
+    ensure!(others.count() == 0, "answered otherwise: {:?}", others.iter().next());
+    ensure!(answers.count() > 0, "nobody was answered");
+    Ok(())
 }
 
 const fn closed(clients: usize) -> Loop {
