@@ -1,7 +1,7 @@
 //! 64 callers who all want a password hash at once, served in two ways:
 //!
 //! - `fresh`: the `argon2` crate in `spawn_blocking`, with new memory for each hash, as is usual;
-//! - `pool`: [`Argon2idHasher`], with as many threads as cores.
+//! - `pool`: `Argon2idHasher`, with as many threads as cores.
 //!
 //! Parameters, password and runtime are the same. Each run is a process of its own, so that its peak
 //! memory is its own; the two take turns. Linux only: the figures are read from `/proc/self`.
