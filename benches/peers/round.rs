@@ -216,6 +216,7 @@ impl Server {
 
     /// CPU for an answer of each kind, by 16 clients, in turns of a second: a machine that gets faster or slower by itself
     /// does so for all of them.
+    #[expect(clippy::future_not_send, reason = "one thread, as the load generator")]
     async fn in_turns(
         &self,
         kinds: [(Range<u16>, impl Requests + Clone + 'static); 3],
