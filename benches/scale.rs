@@ -23,9 +23,6 @@ mod scale;
 
 use scale::{Bar, Figures, Plan, Population, Stores, measure};
 
-/// Rows that one sweep removes at most.
-const SWEPT: u32 = 1_000;
-
 fn in_memory() -> Stores {
     Stores {
         users: Arc::new(MemoryUsers::new()),
@@ -45,10 +42,10 @@ fn in_sql(store: &SqlStore) -> Stores {
         reset_tokens: Arc::new(store.clone()),
         attempts: Arc::new(store.clone()),
         limiter: Arc::new(store.clone()),
-        sweep: Some(Arc::new(move |now| {
+        sweep: Some(Arc::new(move |now, most| {
             let store = swept.clone();
             Box::pin(async move {
-                store.sweep(now, SWEPT).await?;
+                store.sweep(now, most).await?;
                 Ok(())
             })
         })),
@@ -85,7 +82,7 @@ impl Program {
         self.run("in memory", IN_MEMORY, populations).await
     }
 
-    async fn sql(&mut self, name: &str, url: impl Fn(usize) -> String) -> Result<()> {
+    async fn sql(&mut self, name: &str, bar: Bar, url: impl Fn(usize) -> String) -> Result<()> {
         let run = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
         let mut populations = Vec::new();
         for size in self.plan.sizes() {
@@ -93,7 +90,7 @@ impl Program {
             let filled = filled(in_sql(&filler), size).await?;
             populations.push(filled.by_way_of(in_sql(&store), |_| {}).await?);
         }
-        self.run(name, IN_SQL, populations).await
+        self.run(name, bar, populations).await
     }
 
     async fn run(&mut self, name: &str, bar: Bar, mut populations: Vec<Population>) -> Result<()> {
@@ -116,7 +113,8 @@ async fn filled(stores: Stores, size: usize) -> Result<Population> {
 }
 
 const IN_MEMORY: Bar = Bar(3.0);
-const IN_SQL: Bar = Bar(2.0);
+const IN_POSTGRES: Bar = Bar(2.0);
+const IN_SQLITE: Bar = Bar(2.5);
 
 fn main() -> Result<ExitCode> {
     ensure!(!cfg!(debug_assertions), "a debug build says nothing: use --release");
@@ -129,9 +127,9 @@ fn main() -> Result<ExitCode> {
     runtime.block_on(async {
         program.memory().await?;
         let file = |size| format!("sqlite:{}/{size}.db", folder.path().display());
-        program.sql("SQLite", file).await?;
+        program.sql("SQLite", IN_SQLITE, file).await?;
         match postgres {
-            Ok(url) => program.sql("PostgreSQL", |_| url.clone()).await?,
+            Ok(url) => program.sql("PostgreSQL", IN_POSTGRES, |_| url.clone()).await?,
             Err(_) => println!("no AUTH_TEST_POSTGRES: without PostgreSQL"),
         }
         anyhow::Ok(())

@@ -4,43 +4,84 @@ use auth_domain::{PortError, Timestamp};
 
 use crate::mail_queue::KEPT;
 use crate::statement::{Statement, int, time};
-use crate::store::SqlStore;
+use crate::store::{Database, SqlStore};
 
 const SWEEP: &str = "sql_store.sweep";
 
 /// For how long attempts at an address are remembered that nobody goes on with.
 const ATTEMPTS_KEPT: Duration = Duration::from_hours(365 * 24);
 
-/// Of rows whose time is `$1` or before: `$2` at most. Where an index has no more than the day, those of a day
-/// that is over, which is so of every row that the index finds: to look for those that have ended today is to read
-/// all that are yet to end today, each time.
-macro_rules! delete_where {
-    ($table:literal, $key:literal, $condition:literal) => {
+/// A removal of rows whose time is `$1` or before: `$2` at most.
+///
+/// Where an index has no more than the day, those of a day that is over, which is so of every row that the index
+/// finds: to look for those that have ended today is to read all that are yet to end today, each time.
+///
+/// Postgres may join what is to be removed with all that has ended, by which each of many sweeps reads all that is left
+/// for the others. It is told where the rows are instead; one that is written anew meanwhile is no longer there. The
+/// oldest first, or it may read a table from its start, where it takes a third of it to have ended.
+struct Removal {
+    #[cfg(feature = "postgres")]
+    from_postgres: &'static str,
+    #[cfg(feature = "sqlite")]
+    from_sqlite: &'static str,
+}
+
+macro_rules! delete {
+    ($table:literal, $time:literal, $condition:literal, $found:expr, $key:literal, $end:literal) => {
         concat!(
             "DELETE FROM @",
             $table,
             " WHERE ",
+            $time,
             $condition,
-            " AND (",
-            $key,
-            ") IN (SELECT ",
+            $found,
             $key,
             " FROM @",
             $table,
             " WHERE ",
+            $time,
             $condition,
-            " LIMIT $2) RETURNING 1"
+            " ORDER BY ",
+            $time,
+            " LIMIT $2",
+            $end,
+            " RETURNING 1"
         )
     };
 }
 
-const ATTEMPTS: &str = delete_where!("attempts", "key", "last_on < $1 / 86400000000");
-const MAIL_JOBS: &str = delete_where!("mail_jobs", "job_id", "queued_at <= $1");
-const RATE_LIMITS: &str =
-    delete_where!("rate_limits", "key, burst, period", "ends_on < $1 / 86400000000");
-const RESET_TOKENS: &str = delete_where!("reset_tokens", "email, digest", "expires_at <= $1");
-const SESSIONS: &str =
-    delete_where!("sessions", "user_id, session_id", "ends_on < $1 / 86400000000");
+macro_rules! removal {
+    ($table:literal, $key:literal, $time:literal, $condition:literal) => {
+        Removal {
+            #[cfg(feature = "postgres")]
+            from_postgres: delete!(
+                $table,
+                $time,
+                $condition,
+                " AND ctid = ANY (ARRAY(SELECT ",
+                "ctid",
+                "))"
+            ),
+            #[cfg(feature = "sqlite")]
+            from_sqlite: delete!(
+                $table,
+                $time,
+                $condition,
+                concat!(" AND (", $key, ") IN (SELECT "),
+                $key,
+                ")"
+            ),
+        }
+    };
+}
+
+const ATTEMPTS: Removal = removal!("attempts", "key", "last_on", " < $1 / 86400000000");
+const MAIL_JOBS: Removal = removal!("mail_jobs", "job_id", "queued_at", " <= $1");
+const RATE_LIMITS: Removal =
+    removal!("rate_limits", "key, burst, period", "ends_on", " < $1 / 86400000000");
+const RESET_TOKENS: Removal = removal!("reset_tokens", "email, digest", "expires_at", " <= $1");
+const SESSIONS: Removal =
+    removal!("sessions", "user_id, session_id", "ends_on", " < $1 / 86400000000");
 
 /// How many rows a [sweep](SqlStore::sweep) removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +112,13 @@ impl SqlStore {
     /// # Errors
     /// Some may be left.
     pub async fn sweep(&self, now: Timestamp, most: u32) -> Result<Swept, PortError> {
-        let remove = async |sql, until| {
+        let remove = async |removal: Removal, until| {
+            let sql = match self.database() {
+                #[cfg(feature = "postgres")]
+                Database::Postgres(_) => removal.from_postgres,
+                #[cfg(feature = "sqlite")]
+                Database::Sqlite(_) => removal.from_sqlite,
+            };
             let statement = Statement::write(sql).bind(time(until)).bind(int(most.into()));
             self.run(SWEEP, statement).await.map(|rows| rows.len())
         };

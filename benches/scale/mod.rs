@@ -49,32 +49,42 @@ pub(crate) async fn measure(
     rounds: usize,
     figures: &mut Figures,
 ) -> Result<()> {
-    // The first round warms up.
+    let mut unmeasured = Figures::of_sizes(figures.sizes().to_vec());
     for round in 0..=rounds {
+        // The first warms up.
+        let figures = if round == 0 { &mut unmeasured } else { &mut *figures };
         let mut guests: Vec<Vec<Guest>> = populations.iter().map(Population::draw).collect();
-        for use_case in UseCase::ALL {
+        for use_case in UseCase::ALL.into_iter().filter(|each| *each != UseCase::SweepOfFew) {
             if use_case == UseCase::Delete {
                 log_in_again(populations, &mut guests).await?;
             }
-            for turn in 0..GUESTS {
-                let mut order: Vec<usize> = (0..populations.len()).collect();
-                fastrand::shuffle(&mut order);
-                for size in order {
-                    let (Some(population), Some(guest)) =
-                        (populations.get(size), guests.get_mut(size).and_then(|g| g.get_mut(turn)))
-                    else {
-                        continue;
-                    };
-                    let taken = population.run(use_case, guest).await?;
-                    population.settle().await?;
-                    if let Some(taken) = taken.filter(|_| round > 0) {
-                        figures.add(use_case, size, taken);
-                    }
-                }
-            }
+            in_turns(use_case, populations, &mut guests, figures).await?;
         }
         for (population, guests) in populations.iter_mut().zip(guests) {
             population.take_in(guests).await?;
+        }
+    }
+    let mut guests: Vec<Vec<Guest>> = populations.iter().map(Population::draw).collect();
+    in_turns(UseCase::SweepOfFew, populations, &mut guests, figures).await
+}
+
+async fn in_turns(
+    use_case: UseCase,
+    populations: &[Population],
+    guests: &mut [Vec<Guest>],
+    figures: &mut Figures,
+) -> Result<()> {
+    for turn in 0..GUESTS {
+        let mut order: Vec<usize> = (0..populations.len()).collect();
+        fastrand::shuffle(&mut order);
+        for size in order {
+            let guest = guests.get_mut(size).and_then(|guests| guests.get_mut(turn));
+            let (Some(population), Some(guest)) = (populations.get(size), guest) else { continue };
+            let taken = population.run(use_case, guest).await?;
+            population.settle().await?;
+            if let Some(taken) = taken {
+                figures.add(use_case, size, taken);
+            }
         }
     }
     Ok(())

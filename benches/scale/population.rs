@@ -39,8 +39,8 @@ pub(crate) struct Stores {
     pub(crate) reset_tokens: Arc<dyn ResetTokenStore>,
     pub(crate) attempts: Arc<dyn AttemptStore>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
-    /// Removes what has expired by this time, where that is not left to the store itself.
-    pub(crate) sweep: Option<Arc<dyn Fn(Timestamp) -> Done + Send + Sync>>,
+    /// Removes as many rows of each table that have expired by this time, where that is not left to the store itself.
+    pub(crate) sweep: Option<Arc<dyn Fn(Timestamp, u32) -> Done + Send + Sync>>,
 }
 
 /// A database with its users, and the use cases over it.

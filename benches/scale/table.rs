@@ -19,6 +19,10 @@ impl Figures {
         Self { sizes, taken }
     }
 
+    pub(super) fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
     pub(super) fn add(&mut self, use_case: UseCase, size: usize, taken: Duration) {
         let figures = self.taken.get_mut(use_case as usize).and_then(|row| row.get_mut(size));
         if let Some(figures) = figures {

@@ -23,10 +23,12 @@ pub(crate) enum UseCase {
     Delete,
     Register,
     Sweep,
+    /// Of rows that are a few of many which have ended; not for who comes after.
+    SweepOfFew,
 }
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Login,
         Self::Authenticate,
         Self::Refresh,
@@ -38,6 +40,7 @@ impl UseCase {
         Self::Delete,
         Self::Register,
         Self::Sweep,
+        Self::SweepOfFew,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl UseCase {
             Self::Delete => "deletion",
             Self::Register => "register",
             Self::Sweep => "sweep that finds next to nothing",
+            Self::SweepOfFew => "sweep of two rows of each table, where all have ended",
         }
     }
 }
@@ -116,7 +120,8 @@ impl Population {
             UseCase::Reset => self.reset(guest).await?,
             UseCase::Delete => self.delete(guest).await?,
             UseCase::Register => self.register(guest).await?,
-            UseCase::Sweep => return self.sweep().await,
+            UseCase::Sweep => return self.sweep(Duration::ZERO, 1_000).await,
+            UseCase::SweepOfFew => return self.sweep(Duration::from_hours(40 * 24), 2).await,
         };
         Ok(Some(taken))
     }
@@ -201,8 +206,8 @@ impl Population {
         Ok(timed(self.testing.auth.register(request, &context())).await?.0)
     }
 
-    async fn sweep(&self) -> Result<Option<Duration>> {
+    async fn sweep(&self, later: Duration, most: u32) -> Result<Option<Duration>> {
         let Some(sweep) = &self.stores.sweep else { return Ok(None) };
-        Ok(Some(timed(sweep(self.testing.clock.now())).await?.0))
+        Ok(Some(timed(sweep(self.testing.clock.now() + later, most)).await?.0))
     }
 }
