@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use auth_domain::{Auth, LoginRequest, RegisterRequest};
+use benches::statistics::median;
 use tokio::runtime::Runtime;
 
 use ports::{Totals, observed, watched};
@@ -36,11 +37,6 @@ fn logins(auth: &Auth, runtime: &Runtime, login: &LoginRequest, times: u32) {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
 fn main() {
     // Once is enough to see that it still works.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
@@ -61,7 +57,7 @@ fn main() {
     println!("| login, hashing stubbed | calls | us |\n|---|---|---|");
     let mut rest = whole;
     for (name, (calls, _)) in &phases[0] {
-        let each = phases.iter().map(|round| round[name].1 / f64::from(times)).collect();
+        let each = phases.iter().map(|round| round[name].1 / f64::from(times));
         let each = median(each);
         rest -= each;
         println!("| `{name}` | {} | {each:.2} |", calls / times);

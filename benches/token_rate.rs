@@ -23,6 +23,7 @@ use auth_domain::{
     Claims, CredentialVersion, DisplayName, Email, SessionId, SignedToken, Timestamp, UserId,
 };
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use benches::statistics::median;
 use serde_json::{Value, json};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -208,12 +209,6 @@ fn turn(microseconds: f64) -> u32 {
     (TURN.as_secs_f64() * 1e6 / microseconds).ceil() as u32
 }
 
-fn median(figures: &[f64]) -> f64 {
-    let mut figures = figures.to_vec();
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
 /// What a side took in each round, and how much that is of ours in the same round.
 #[derive(Default)]
 struct Figures {
@@ -230,7 +225,8 @@ impl Figures {
     fn row(&self) -> String {
         let least = self.ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.ratios.iter().copied().fold(0.0, f64::max);
-        let (microseconds, ratio) = (median(&self.microseconds), median(&self.ratios));
+        let (microseconds, ratio) =
+            (median(self.microseconds.iter().copied()), median(self.ratios.iter().copied()));
         format!("{microseconds:.2} | {ratio:.2} ({least:.2} to {most:.2})")
     }
 }
@@ -254,10 +250,10 @@ fn run(contest: &Contest, peers: &mut [Peer], rounds: usize) -> Result<bool> {
         }
     }
     println!("| | us | times ours | bar |\n|---|---|---|---|");
-    println!("| ours | {:.2} | | |", median(&here.microseconds));
+    println!("| ours | {:.2} | | |", median(here.microseconds.iter().copied()));
     let mut reached = true;
     for (peer, figures) in peers.iter().zip(&there) {
-        let short = peer.has_bar && median(&figures.ratios) < *bar;
+        let short = peer.has_bar && median(figures.ratios.iter().copied()) < *bar;
         let verdict = if short { ", MISSED" } else { "" };
         let bar = if peer.has_bar { format!("{bar}{verdict}") } else { String::new() };
         println!("| {} | {} | {bar} |", peer.name, figures.row());

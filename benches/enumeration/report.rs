@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use benches::statistics;
+
 use crate::auc::{Auc, bar};
 use crate::states::{Group, Standing};
 use crate::trial::Figures;
@@ -88,9 +90,7 @@ fn worst(comparisons: &[Comparison]) -> Option<&Comparison> {
 
 /// In microseconds, of nanoseconds.
 fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).map_or(0.0, |nanoseconds| nanoseconds / 1e3)
+    if figures.is_empty() { 0.0 } else { statistics::median(figures.iter().copied()) / 1e3 }
 }
 
 const HEAD: &str = "\
